@@ -1,0 +1,100 @@
+"""What a scenario says about electrophysiology: cells, conduction, stimuli, regions, ECG."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from heartwright.mesh.where import Where
+from heartwright.spec import Spec
+from heartwright.units import Capacitance, Conductivity, CurrentDensity, Length, Speed, SurfaceToVolume, Time
+
+Point = tuple[Length, Length, Length]
+
+
+class Cells(Spec):
+    """The ionic model of one region; where regions overlap, the later entry of the list wins."""
+
+    where: Where = "all"
+    model: str = "tentusscher_panfilov_2006"  # name of a shipped .mmt file, or a path to one
+    variant: str | None = None  # e.g. endo, mid, epi; None: the model as written
+    parameters: dict[str, float] = Field(default_factory=dict)  # qualified name -> value in the model's own unit
+
+
+class Conductivities(Spec):
+    """Monodomain conductivities along the fibre, across it within the sheet, and normal to the sheet."""
+
+    type: Literal["conductivity"] = "conductivity"
+    fibre: Annotated[Conductivity, Field(gt=0)]
+    sheet: Annotated[Conductivity, Field(gt=0)]
+    normal: Annotated[Conductivity, Field(gt=0)]
+
+
+class Speeds(Spec):
+    """Wanted conduction speeds; the conductivities that give them are found at the mesh's own edge length."""
+
+    type: Literal["speed"] = "speed"
+    fibre: Annotated[Speed, Field(gt=0)]
+    cross: Annotated[Speed, Field(gt=0)]
+
+
+class FastEndocardium(Spec):
+    """A thin fast layer under the endocardium that stands for the Purkinje network.
+
+    Cells within `thickness` of one of the `surfaces` (and at least the cells that touch it) conduct `speed_factor`
+    times faster than the tissue around them.
+    """
+
+    surfaces: list[str] = Field(default=["lv_endo", "rv_endo"], min_length=1)  # facet names
+    thickness: Annotated[Length, Field(ge=0)] = "1.5 mm"
+    speed_factor: Annotated[float, Field(ge=1)] = 4.0
+
+
+class Stimulus(Spec):
+    """A transmembrane current: `amplitude` in `where` from `start` for `duration`, repeated every `period`.
+
+    `start` counts from the onset of ventricular activation (`clock: ventricles`, the AV delay after the beat's start)
+    or from the beginning of the run (`clock: absolute`). Without `period` it repeats with every beat.
+    """
+
+    name: str
+    where: Where
+    start: Time = "0 ms"
+    duration: Annotated[Time, Field(gt=0)] = "2 ms"
+    amplitude: CurrentDensity = "60 uA/uF"  # positive depolarises
+    clock: Literal["ventricles", "absolute"] = "ventricles"
+    period: Annotated[Time, Field(gt=0)] | None = None
+    count: PositiveInt | None = None  # how many times; None: for ever
+
+
+class Region(Spec):
+    """A region whose conductivities are multiplied by `conduction_scale` (0: electrically dead)."""
+
+    where: Where
+    conduction_scale: Annotated[float, Field(ge=0)] = 1.0
+
+
+class Ecg(Spec):
+    """The pseudo-ECG: electrodes in an infinite homogeneous torso.
+
+    `electrodes` (RA, LA, LL, V1 .. V6) override the default placement around the heart's own axes.
+    """
+
+    electrodes: dict[Literal["RA", "LA", "LL", "V1", "V2", "V3", "V4", "V5", "V6"], Point] = Field(default_factory=dict)
+    torso_conductivity: Annotated[Conductivity, Field(gt=0)] = "0.22 mS/mm"
+
+
+class ElectrophysiologySpec(Spec):
+    """chi Cm dv/dt = div(sigma grad v) - chi Cm (i_ion - i_stim), i_ion and i_stim per capacitance (uA/uF)."""
+
+    equation: Literal["monodomain"] = "monodomain"
+    cells: list[Cells] = Field(default_factory=lambda: [Cells()], min_length=1)
+    conduction: Annotated[Conductivities | Speeds, Field(discriminator="type")] = Speeds(
+        fibre="0.6 m/s", cross="0.3 m/s"
+    )
+    chi: Annotated[SurfaceToVolume, Field(gt=0)] = "140 / mm"
+    Cm: Annotated[Capacitance, Field(gt=0)] = "1 uF/cm^2"
+    fast_endocardium: FastEndocardium | None = None
+    stimuli: list[Stimulus] = Field(default_factory=list)
+    regions: list[Region] = Field(default_factory=list)
+    ecg: Ecg | None = Ecg()
+    tolerance: PositiveFloat = 1e-9  # of the linear solver, relative, in the energy norm
