@@ -1,0 +1,79 @@
+"""Metrics: the numbers a cardiologist reads off a beat, from the series of a run."""
+
+import numpy as np
+
+Series = dict[str, np.ndarray]
+Metric = dict[str, float | str]
+
+
+def of_last_beat(series: Series, period: float) -> dict[str, Metric]:
+    """Volumes, pressures and rates of the last whole beat, or of all there is if that is less than one.
+
+    `series` as written to series.csv (ms, mmHg, mL, mL/s). EDV and ESV are the extremes of the volume; dP/dt is the
+    steepest central difference; the mean arterial pressure is the time average.
+    """
+    beat = _last_beat(series, period)
+    found: dict[str, Metric] = {}
+    for side in ("lv", "rv"):
+        if f"{side}_volume" in beat:
+            found |= _ventricle(side, beat)
+    if "arterial_pressure" in beat:
+        found |= _arteries(beat, period)
+    return found
+
+
+def valve_order(series: Series) -> list[str]:
+    """The left heart's valve events in the order they happen, e.g. `mitral closes`."""
+    events = []
+    for valve in ("mitral", "aortic"):
+        open_ = series[f"valve_{valve}"] > 0.5
+        for index in np.flatnonzero(np.diff(open_.astype(int))):
+            events.append((series["time"][index + 1], f"{valve} {'opens' if open_[index + 1] else 'closes'}"))
+    return [name for _, name in sorted(events)]
+
+
+def isovolumic_drift(series: Series, side: str = "lv") -> float:
+    """Largest change of a ventricle's volume [mL] within a phase in which both its valves are closed."""
+    inlet, outlet = ("mitral", "aortic") if side == "lv" else ("tricuspid", "pulmonary")
+    closed = (series[f"valve_{inlet}"] < 0.5) & (series[f"valve_{outlet}"] < 0.5)
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], closed.astype(int), [0]))))
+    volume = series[f"{side}_volume"]
+    return max((float(np.ptp(volume[a:b])) for a, b in edges.reshape(-1, 2)), default=0.0)
+
+
+def _last_beat(series: Series, period: float) -> Series:
+    end = series["time"][-1]
+    rows = series["time"] > end - period - 1e-6
+    return {name: column[rows] for name, column in series.items()}
+
+
+def _ventricle(side: str, beat: Series) -> dict[str, Metric]:
+    volume, pressure = beat[f"{side}_volume"], beat[f"{side}_pressure"]
+    edv, esv = float(volume.max()), float(volume.min())
+    rate = np.gradient(pressure, beat["time"] * 1e-3) if len(pressure) > 2 else np.zeros(1)  # ms to s
+    return {
+        f"{side}_edv": {"value": edv, "unit": "mL"},
+        f"{side}_esv": {"value": esv, "unit": "mL"},
+        f"{side}_ef": {"value": 100 * (edv - esv) / edv, "unit": "%"},
+        f"{side}_peak_pressure": {"value": float(pressure.max()), "unit": "mmHg"},
+        f"{side}_dpdt_max": {"value": float(rate.max()), "unit": "mmHg/s"},
+        f"{side}_dpdt_min": {"value": float(rate.min()), "unit": "mmHg/s"},
+        f"{side}_stroke_work": {"value": _loop_area(volume, pressure), "unit": "J"},
+    }
+
+
+def _loop_area(volume: np.ndarray, pressure: np.ndarray) -> float:
+    """Work done in one loop, ∮ p dV by the shoelace rule; 1 mmHg mL = 1.333e-4 J."""
+    area = np.sum(pressure * (np.roll(volume, -1) - np.roll(volume, 1))) / 2
+    return float(-area * 1.33322387415e-4)
+
+
+def _arteries(beat: Series, period: float) -> dict[str, Metric]:
+    p = beat["arterial_pressure"]
+    ejected = np.trapezoid(beat["flow_aortic"], beat["time"] * 1e-3)  # mL
+    return {
+        "systolic_pressure": {"value": float(p.max()), "unit": "mmHg"},
+        "diastolic_pressure": {"value": float(p.min()), "unit": "mmHg"},
+        "mean_arterial_pressure": {"value": float(p.mean()), "unit": "mmHg"},
+        "cardiac_output": {"value": float(ejected * 60 / period), "unit": "L/min"},
+    }
