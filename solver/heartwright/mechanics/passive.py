@@ -1,0 +1,100 @@
+"""Passive myocardium: strain-energy densities psi(C) in kPa."""
+
+from typing import Annotated, Literal
+
+import ufl
+from pydantic import Field
+
+from heartwright.spec import Spec
+from heartwright.units import Pressure
+
+Exponent = Annotated[float, Field(gt=0, le=200)]
+
+
+class HolzapfelOgden(Spec):
+    r"""Orthotropic myocardium; Holzapfel and Ogden 2009, doi:10.1098/rsta.2009.0091.
+
+        psi = a/(2b) (exp(b (I1 - 3)) - 1)
+            + sum_{i=f,s} a_i/(2 b_i) chi(I4i) (exp(b_i (I4i - 1)^2) - 1)
+            + a_fs/(2 b_fs) (exp(b_fs I8fs^2) - 1)
+
+    I1 = J^(-2/3) tr C is isochoric; I4f = f0.C f0, I4s = s0.C s0 and I8fs = f0.C s0 are not (Arostica et al. 2025,
+    doi:10.1016/j.cma.2024.117485). chi(x) = 1 / (1 + exp(-switch (x - 1))) lets fibres and sheets bear tension only.
+    The ratios of the stiffnesses are those of the 2009 paper; all stiffnesses are scaled together so that an idealised
+    human ventricle fills like a healthy one.
+    """
+
+    type: Literal["holzapfel_ogden"] = "holzapfel_ogden"
+    a: Annotated[Pressure, Field(ge=0)] = 0.059
+    b: Exponent = 8.023
+    a_f: Annotated[Pressure, Field(ge=0)] = 18.472
+    b_f: Exponent = 16.026
+    a_s: Annotated[Pressure, Field(ge=0)] = 2.481
+    b_s: Exponent = 11.12
+    a_fs: Annotated[Pressure, Field(ge=0)] = 0.216
+    b_fs: Exponent = 11.436
+    switch: Annotated[float, Field(gt=0, le=1000, description="steepness of the fibre compression switch")] = 100.0
+
+    def psi(self, C, f0, s0, n0):
+        """Strain energy per reference volume [kPa]."""
+        I1 = ufl.det(C) ** (-1 / 3) * ufl.tr(C)
+        I4f = ufl.inner(f0, C * f0)
+        I4s = ufl.inner(s0, C * s0)
+        I8fs = ufl.inner(f0, C * s0)
+        return (
+            self.a / (2 * self.b) * (ufl.exp(self.b * (I1 - 3)) - 1)
+            + self.a_f / (2 * self.b_f) * self.chi(I4f) * (ufl.exp(self.b_f * (I4f - 1) ** 2) - 1)
+            + self.a_s / (2 * self.b_s) * self.chi(I4s) * (ufl.exp(self.b_s * (I4s - 1) ** 2) - 1)
+            + self.a_fs / (2 * self.b_fs) * (ufl.exp(self.b_fs * I8fs**2) - 1)
+        )
+
+    def chi(self, I4):
+        """Smooth step: 0 in compression (I4 < 1), 1 in tension."""
+        return 1 / (1 + ufl.exp(-self.switch * (I4 - 1)))
+
+
+class Guccione(Spec):
+    r"""Fung-type law; Guccione, McCulloch and Waldman 1991, doi:10.1115/1.2894084.
+
+    psi = C/2 (exp(Q) - 1),   E = (C - I)/2
+    Q = b_f E_ff^2 + b_t (E_ss^2 + E_nn^2 + 2 E_sn^2) + 2 b_fs (E_fs^2 + E_fn^2)
+    """
+
+    type: Literal["guccione"] = "guccione"
+    C: Annotated[Pressure, Field(ge=0)] = 0.876
+    b_f: Exponent = 18.48
+    b_t: Exponent = 3.58
+    b_fs: Exponent = 1.627
+
+    def psi(self, C, f0, s0, n0):
+        """Strain energy per reference volume [kPa]."""
+        E = (C - ufl.Identity(3)) / 2
+
+        def e(a, b):
+            return ufl.inner(a, E * b)
+
+        Q = (
+            self.b_f * e(f0, f0) ** 2
+            + self.b_t * (e(s0, s0) ** 2 + e(n0, n0) ** 2 + 2 * e(s0, n0) ** 2)
+            + 2 * self.b_fs * (e(f0, s0) ** 2 + e(f0, n0) ** 2)
+        )
+        return self.C / 2 * (ufl.exp(Q) - 1)
+
+
+class NeoHooke(Spec):
+    """Isotropic rubber: psi = mu/2 (I1 - 3) with the isochoric I1 = J^(-2/3) tr C."""
+
+    type: Literal["neo_hooke"] = "neo_hooke"
+    mu: Annotated[Pressure, Field(ge=0)] = 2.0
+
+    def psi(self, C, f0, s0, n0):
+        """Strain energy per reference volume [kPa]."""
+        return self.mu / 2 * (ufl.det(C) ** (-1 / 3) * ufl.tr(C) - 3)
+
+
+Passive = Annotated[HolzapfelOgden | Guccione | NeoHooke, Field(discriminator="type")]
+
+
+def volumetric(J, kappa):
+    """Penalty of volume change [kPa]: kappa/4 (J^2 - 1 - 2 ln J), whose pressure kappa/2 (J - 1/J) is odd in ln J."""
+    return kappa / 4 * (J**2 - 1 - 2 * ufl.ln(J))

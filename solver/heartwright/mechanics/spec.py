@@ -1,0 +1,88 @@
+"""What a scenario says about the mechanics of the heart wall."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from heartwright.mechanics.passive import HolzapfelOgden, Passive
+from heartwright.mesh.where import Where
+from heartwright.spec import Spec
+from heartwright.units import Damping, Density, Length, Pressure, Stiffness, Viscosity
+
+Fraction = Annotated[float, Field(ge=0, le=100)]
+
+
+class Robin(Spec):
+    """Springs and dashpots per area on a facet region: P N = -(k u + c u'), along the normal or in all directions.
+
+    Robin, not Dirichlet: the pericardium slides, and the base is held by soft vessels.
+    Values of the pericardium after Pfaller et al. 2019, doi:10.1007/s10237-018-1098-4.
+    """
+
+    type: Literal["robin"] = "robin"
+    where: str
+    stiffness: Annotated[Stiffness, Field(ge=0)]
+    damping: Annotated[Damping, Field(ge=0)] = 0.0
+    direction: Literal["normal", "full"] = "normal"
+
+
+class Fixed(Spec):
+    """The facet region does not move: u = 0."""
+
+    type: Literal["fixed"] = "fixed"
+    where: str
+
+
+Boundary = Annotated[Robin | Fixed, Field(discriminator="type")]
+
+
+class ActiveSpec(Spec):
+    """Active tension of the sarcomere: a model of `odes/contraction` and a factor on its tension."""
+
+    model: str = "land_2017"
+    variant: str | None = None
+    scale: Annotated[float, Field(ge=0, le=100)] = 1.0
+    parameters: dict[str, float | str] = Field(default_factory=dict)
+
+
+class RegionSpec(Spec):
+    """A part of the wall that is stiffer (passive_scale) or weaker (active_scale) than the rest."""
+
+    where: Where
+    passive_scale: Fraction = 1.0
+    active_scale: Fraction = 1.0
+
+
+class NewtonSpec(Spec):
+    """When the nonlinear solve of one step counts as solved, and when it gives up."""
+
+    increment: Annotated[Length, Field(gt=0)] = 1e-6
+    residual: Annotated[float, Field(gt=0, lt=1)] = 1e-7
+    volume: Annotated[float, Field(gt=0, lt=1)] = 1e-8
+    max_iterations: Annotated[int, Field(ge=2, le=200)] = 30
+
+
+def _pericardium_and_vessels() -> list[Robin | Fixed]:
+    return [
+        Robin(where="epi", stiffness=0.2, damping=5.0),
+        Robin(where="base", stiffness=0.1, damping=5.0, direction="full"),
+    ]
+
+
+class MechanicsSpec(Spec):
+    """Nearly incompressible, active, viscous wall with springs around it.
+
+    `unloaded`: cavity pressures at which the given mesh was imaged; the stress-free shape is then searched for.
+    Without it the mesh is taken as stress-free. `density` switches inertia on.
+    """
+
+    passive: Passive = HolzapfelOgden()
+    bulk_modulus: Annotated[Pressure, Field(gt=0)] = 1000.0
+    viscosity: Annotated[Viscosity, Field(ge=0)] = 100.0
+    density: Annotated[Density, Field(gt=0)] | None = None
+    active: ActiveSpec = ActiveSpec()
+    boundaries: list[Boundary] = Field(default_factory=_pericardium_and_vessels)
+    regions: list[RegionSpec] = Field(default_factory=list)
+    unloaded: dict[str, Pressure] | None = None
+    quadrature_degree: Annotated[int, Field(ge=2, le=8)] = 4
+    newton: NewtonSpec = NewtonSpec()
