@@ -1,5 +1,8 @@
 """What can go wrong, in the user's words, and the exit code each kind ends with."""
 
+import difflib
+from collections.abc import Iterable
+
 DONE, BAD_INPUT, DIVERGED, INTERNAL, STORAGE, RESUME = 0, 64, 65, 70, 74, 85
 
 
@@ -15,8 +18,11 @@ class InputError(HeartwrightError):
     exit_code = BAD_INPUT
 
     def __init__(self, *findings: str):
+        super().__init__(*findings)  # the arguments as they are: the error may travel to other ranks
         self.findings = findings
-        super().__init__("\n".join(findings))
+
+    def __str__(self) -> str:
+        return "\n".join(self.findings)
 
 
 class SolveFailed(HeartwrightError):
@@ -25,11 +31,23 @@ class SolveFailed(HeartwrightError):
     exit_code = DIVERGED
 
     def __init__(self, equation: str, reason: str):
+        super().__init__(equation, reason)
         self.equation, self.reason = equation, reason
-        super().__init__(f"{equation}: {reason}")
+
+    def __str__(self) -> str:
+        return f"{self.equation}: {self.reason}"
 
 
 class StorageError(HeartwrightError):
     """Results cannot be written or read back: disk full, read-only folder, damaged file."""
 
     exit_code = STORAGE
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean X?` for the nearest known word, otherwise `; known: A, B, C`."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; known: {', '.join(names)}" if names else ""

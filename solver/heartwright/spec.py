@@ -1,5 +1,7 @@
 """Spec: the frozen, typo-proof description of one piece of a scenario."""
 
+from typing import Any, Self
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -8,6 +10,6 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    def replace(self, **changes):
+    def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed, validated again (pydantic's `model_copy` would not validate)."""
         return type(self).model_validate({name: getattr(self, name) for name in type(self).model_fields} | changes)
