@@ -180,7 +180,7 @@ def read(text: str, to: str) -> float:
     if match is None:
         raise ValueError(f"cannot read {text[:60]!r} as a quantity, e.g. '1 {to}'")
     number, unit = match.groups()
-    if not unit and parse_unit(to)[1] != _ONE:
+    if not unit and to != "1":  # not even an angle: 60 rad is never what was meant
         raise ValueError(f"needs a unit, e.g. '{number} {to}'")
     value = float(number)  # bounds the exponent before the exact arithmetic below
     return _finite(value and float(Fraction(number) * ratio(unit or "1", to)) if math.isfinite(value) else value)
@@ -198,7 +198,7 @@ def _reader(unit: str):
             raise ValueError(f"expected a quantity such as '1 {unit}', got {value!r}")
         if isinstance(value, str):
             return read(value, unit)
-        if isinstance(value, Bare) and parse_unit(unit)[1] != _ONE:
+        if isinstance(value, Bare) and unit != "1":
             raise ValueError(f"needs a unit, e.g. '{value} {unit}'")
         return _finite(float(value))
 
