@@ -1,0 +1,54 @@
+"""Log: the lab notebook of a run, in log.txt and on the terminal, written by rank 0 only."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+
+class Log:
+    """`say` writes a line that stays; `step` one that a terminal overwrites with the next.
+
+    Both go to `path` as plain lines; into a pipe or file, `step` prints at most one line every `quiet_for` seconds.
+    Ranks other than 0 may call both; nothing happens there. `quiet` keeps the terminal silent.
+    """
+
+    quiet_for = 10.0
+
+    def __init__(self, path: Path | None, rank: int = 0, quiet: bool = False, screen: TextIO | None = None):
+        self.screen = None if quiet or rank else screen or sys.stdout
+        self.file = None if rank or path is None else open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+        self.terminal = bool(self.screen and self.screen.isatty())
+        self._open_line, self._last = False, -self.quiet_for
+
+    def say(self, text: str = "") -> None:
+        """A line that stays."""
+        self._record(text)
+        if self.screen:
+            self._end_line()
+            print(text, file=self.screen, flush=True)
+
+    def step(self, text: str) -> None:
+        """One line per step of the time loop."""
+        self._record(text)
+        if self.terminal:
+            print(f"\r\x1b[K{text}", end="", file=self.screen, flush=True)
+            self._open_line = True
+        elif self.screen and time.monotonic() - self._last >= self.quiet_for:
+            print(text, file=self.screen, flush=True)
+            self._last = time.monotonic()
+
+    def close(self) -> None:
+        self._end_line()
+        if self.file:
+            self.file.close()
+            self.file = None
+
+    def _record(self, text: str) -> None:
+        if self.file:
+            print(text, file=self.file)
+
+    def _end_line(self) -> None:
+        if self._open_line:
+            print(file=self.screen, flush=True)
+            self._open_line = False

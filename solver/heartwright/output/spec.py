@@ -1,0 +1,39 @@
+"""What a scenario says about its results: which ones, and how often."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from heartwright.spec import Spec
+from heartwright.units import Time
+
+Every = Annotated[Time, Field(gt=0)]
+FieldName = Literal["v", "calcium", "activation", "u", "active_tension"]
+
+
+class FieldsSpec(Spec):
+    """Nodal fields for ParaView: v [mV], calcium [mM], activation [ms], u [mm], active_tension [kPa]."""
+
+    every: Every = "10 ms"
+    of: tuple[FieldName, ...] = ("v", "u", "activation", "active_tension")
+
+
+class SeriesSpec(Spec):
+    """Scalar traces: pressures, volumes, flows, valves, ECG."""
+
+    every: Every = "1 ms"
+
+
+class CheckpointSpec(Spec):
+    """States to restart from; the newest three are kept."""
+
+    every: Every = "200 ms"
+
+
+class OutputSpec(Spec):
+    """Each output by its own schedule; an empty `fields.of` writes none."""
+
+    fields: FieldsSpec = FieldsSpec()
+    series: SeriesSpec = SeriesSpec()
+    checkpoint: CheckpointSpec = CheckpointSpec()
+    report: bool = True
