@@ -127,7 +127,7 @@ class Fields:
             return {name: file[name].id.get_offset() for name in self._shapes()}
 
     def _xml(self) -> str:
-        n, m, file = self._n_points, self._n_cells, self.h5.name
+        n, m, file, kind = self._n_points, self._n_cells, self.h5.name, {1: "Scalar", 3: "Vector"}
         item = '<DataItem Dimensions="{}" NumberType="{}" Precision="{}" Format="HDF">{}:/{}</DataItem>'.format
         mesh = (
             f'<Topology TopologyType="Tetrahedron" NumberOfElements="{m}">{item(f"{m} 4", "Int", 8, file, "cells")}'
@@ -141,9 +141,9 @@ class Fields:
         grids = []
         for frame, t in enumerate(self.times):
             fields = "".join(
-                f'<Attribute Name={quoteattr(name)} AttributeType="{"Scalar" if width == 1 else "Vector"}" '
-                f'Center="Node">{item(f"{n}" if width == 1 else f"{n} {width}", "Float", 4, file, f"{name}/{frame:06d}")}'
-                "</Attribute>\n"
+                f'<Attribute Name={quoteattr(name)} AttributeType="{kind[width]}" Center="Node">'
+                + item(f"{n}" if width == 1 else f"{n} {width}", "Float", 4, file, f"{name}/{frame:06d}")
+                + "</Attribute>\n"
                 for name, width in self.components.items()
             )
             grids.append(f'<Grid Name="heart"><Time Value="{t:.10g}"/>\n{mesh}{static}{fields}</Grid>\n')

@@ -21,8 +21,11 @@ class Series:
         if not path.exists():
             write_atomically(path, ",".join(f"{name} [{unit}]" for name, unit in columns.items()) + "\n")
         elif list(header(path)) != list(columns):
-            raise StorageError(f"{path.name} has other columns than this run writes; move it away or start a new folder")
-        self._file = open(path, "a", encoding="utf-8", newline="")
+            raise StorageError(f"{path.name} has other columns than this run writes; use a new folder")
+        self._open()
+
+    def _open(self) -> None:
+        self._file = open(self.path, "a", encoding="utf-8", newline="")  # noqa: SIM115 - open as long as the run lasts
         self._rows = csv.writer(self._file, lineterminator="\n")
 
     def write(self, row: dict[str, float]) -> None:
@@ -37,8 +40,7 @@ class Series:
         whole = [row for row in rows if row.endswith("\n") and row.count(",") == first.count(",")]
         kept = [row for row in whole if float(row.split(",", 1)[0]) <= t + 1e-9]
         write_atomically(self.path, first + "".join(kept))
-        self._file = open(self.path, "a", encoding="utf-8", newline="")
-        self._rows = csv.writer(self._file, lineterminator="\n")
+        self._open()
 
     def close(self) -> None:
         self._file.flush()

@@ -1,0 +1,96 @@
+"""Recorder: what a run writes while it goes on, each output by its own schedule."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from mpi4py import MPI
+
+from heartwright.coupling.clock import Clock
+from heartwright.coupling.electromechanics import Heart
+from heartwright.output import checkpoint
+from heartwright.output.fields import Fields
+from heartwright.output.series import Series
+from heartwright.output.spec import OutputSpec
+from heartwright.parallel import together
+from heartwright.parts import restore
+
+
+class Recorder:
+    """Series, fields and checkpoints of one heart in one run folder. All methods are collective."""
+
+    def __init__(self, folder: Path, spec: OutputSpec, heart: Heart, clock: Clock, comm: MPI.Comm):
+        self.folder, self.spec, self.heart, self.clock, self.comm = folder, spec, heart, clock, comm
+        self.parts = (clock, *heart.parts)
+        self.identity = _partition_digest(heart)
+        self.row = heart.observe(clock.t)
+        with together(comm):
+            columns = {"time": "ms"} | {name: unit for name, (_, unit) in self.row.items()}
+            self.series = Series(folder / "series.csv", columns) if comm.rank == 0 else None
+        self.fields = self._open_fields()
+
+    def begin(self) -> None:
+        """The state at the start of the run: first row, first frame."""
+        self._write_row()
+        self._write_frame()
+
+    def resume(self) -> list[str]:
+        """Put the newest good checkpoint back and drop what was written after it; returns notes for the log."""
+        saved, notes = checkpoint.load(self.folder / "checkpoints", self.identity, self.comm)
+        restore(self.parts, saved)
+        if self.series:
+            self.series.truncate(self.clock.t)
+        if self.fields:
+            self.fields.truncate(self.clock.t)
+        return notes
+
+    def when_due(self) -> None:
+        """Write everything that is due at the clock's present step."""
+        if self.clock.due(self.spec.series.every):
+            self.row = self.heart.observe(self.clock.t)
+            self._write_row()
+        if self.clock.due(self.spec.fields.every):
+            self._write_frame()
+        if self.clock.due(self.spec.checkpoint.every):
+            self.save()
+
+    def save(self) -> Path:
+        """A checkpoint of the present step."""
+        return checkpoint.save(self.folder / "checkpoints", self.clock.n, self.parts, self.identity, self.comm)
+
+    def close(self) -> None:
+        if self.series:
+            self.series.close()
+        if self.fields:
+            self.fields.close()
+
+    def _open_fields(self) -> Fields | None:
+        names = self.spec.fields.of
+        if not names:
+            return None
+        values = self.heart.fields()
+        return Fields(
+            self.folder / "fields",
+            self.comm,
+            *self.heart.grid(),
+            components={name: 1 if values[name].ndim == 1 else 3 for name in names},
+            cell_vectors={"f0": self.heart.tissue.fibre_cells()},
+            frames=2 + self.clock.steps // max(1, round(self.spec.fields.every / self.clock.dt)),
+        )
+
+    def _write_row(self) -> None:
+        with together(self.comm):
+            if self.series:
+                self.series.write({"time": self.clock.t} | {name: value for name, (value, _) in self.row.items()})
+
+    def _write_frame(self) -> None:
+        if self.fields:
+            self.fields.write(self.clock.t, self.heart.fields())
+
+
+def _partition_digest(heart: Heart) -> str:
+    """What this rank's states are tied to: its share of the mesh, and the parts' names and shapes."""
+    digest = hashlib.sha256(np.ascontiguousarray(heart.solid.geometry.input_vertex, dtype=np.int64).tobytes())
+    for part in heart.parts:
+        digest.update(repr((part.name, [(key, a.shape) for key, a in part.state().items()])).encode())
+    return digest.hexdigest()

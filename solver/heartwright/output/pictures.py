@@ -1,0 +1,134 @@
+"""Pictures: the heart in three dimensions, drawn off screen from a run's fields.
+
+A process of its own (`python -m heartwright.output.pictures RUN`), because drawing needs a display that a compute node
+does not have: where there is none it runs under Xvfb.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from heartwright.output import fields, series
+
+VIEW_UP = (0.0, 0.0, 1.0)
+
+
+def draw(folder: Path) -> list[Path]:
+    """Draw all pictures of the run in `folder` into `folder/plots`; returns those made, none where drawing fails.
+
+    The process is started without the MPI variables of the run, so that it stands alone.
+    """
+    command = [sys.executable, "-m", "heartwright.output.pictures", str(folder)]
+    if not os.environ.get("DISPLAY"):
+        xvfb = shutil.which("xvfb-run")
+        if xvfb is None:
+            return []
+        command = [xvfb, "-a", *command]
+    alone = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "PRTE_", "PMI_", "SLURM_"))}
+    with open(folder / "plots" / "pictures.log", "w", encoding="utf-8") as log:
+        subprocess.run(command, env=alone, stdout=log, stderr=log, timeout=300, check=False)
+    return [path for path in (activation_path(folder), beat_path(folder)) if path.exists()]
+
+
+def activation_path(folder: Path) -> Path:
+    return folder / "plots" / "activation.png"
+
+
+def beat_path(folder: Path) -> Path:
+    return folder / "plots" / "beat.png"
+
+
+def activation_map(folder: Path) -> None:
+    """Activation times on the heart from two sides and cut open, isochrones every 10 ms."""
+    import pyvista
+
+    heart = _heart(fields.read(folder / "fields", -1))
+    times = heart["activation"]
+    heart["activation [ms]"] = times - np.nanmin(times)
+    span = max(10.0, 10 * np.ceil(np.nanmax(heart["activation [ms]"]) / 10))
+    style = {
+        "scalars": "activation [ms]",
+        "clim": (0, span),
+        "cmap": "turbo_r",
+        "n_colors": int(span / 10),
+        "nan_color": "#5a5a5a",
+        "scalar_bar_args": {"color": "black", "n_labels": 5, "vertical": True, "height": 0.5},
+    }
+    plotter = pyvista.Plotter(shape=(1, 3), off_screen=True, window_size=(1500, 560), border=False)
+    for column, (shape, angle, title) in enumerate(
+        ((heart, 60, "front"), (heart, 240, "back"), (_cut_open(heart), 90, "cut open"))
+    ):
+        plotter.subplot(0, column)
+        plotter.add_mesh(shape, show_scalar_bar=column == 2, **style)
+        _frame(plotter, heart, angle, title)
+    _save(plotter, activation_path(folder))
+
+
+def beat(folder: Path) -> None:
+    """The heart at end-diastole and end-systole, whole and cut open, coloured by its active tension."""
+    import pyvista
+
+    trace, times = series.read(folder / "series.csv"), fields.times(folder / "fields")
+    instants = {
+        "end-diastole": trace["time"][np.argmax(trace["lv_volume"])],
+        "end-systole": trace["time"][np.argmin(trace["lv_volume"])],
+    }
+    frames = {name: fields.read(folder / "fields", int(np.argmin(abs(times - t)))) for name, t in instants.items()}
+    top = max(1.0, *(float(np.percentile(frame["active_tension"], 99)) for frame in frames.values()))
+    plotter = pyvista.Plotter(shape=(1, 4), off_screen=True, window_size=(1800, 560), border=False)
+    whole = _heart(next(iter(frames.values())))
+    for pair, (name, frame) in enumerate(frames.items()):
+        heart = _heart(frame)
+        heart["active tension [kPa]"] = frame["active_tension"]
+        moved = heart.warp_by_vector("u")
+        for side, (shape, view) in enumerate(((moved, "front"), (_cut_open(heart).warp_by_vector("u"), "cut open"))):
+            plotter.subplot(0, 2 * pair + side)
+            plotter.add_mesh(
+                shape,
+                scalars="active tension [kPa]",
+                clim=(0, top),
+                cmap="Reds",
+                show_scalar_bar=pair == 1 and side == 1,
+                scalar_bar_args={"color": "black", "n_labels": 4, "vertical": True, "height": 0.5},
+            )
+            _frame(plotter, whole, 60 if side == 0 else 90, f"{name}, {view} ({frame['time']:.0f} ms)")
+    _save(plotter, beat_path(folder))
+
+
+def _heart(frame: dict[str, np.ndarray]):
+    import pyvista
+
+    grid = pyvista.UnstructuredGrid({pyvista.CellType.TETRA: frame["cells"]}, frame["points"].astype(float))
+    for name in ("v", "u", "activation", "active_tension"):
+        if name in frame:
+            grid[name] = frame[name]
+    return grid
+
+
+def _cut_open(heart):
+    """The half behind the plane through the long axis (z) and the line between the ventricles (x)."""
+    return heart.clip(normal="-y", origin=heart.center, crinkle=False)
+
+
+def _frame(plotter, heart, angle: float, title: str) -> None:
+    """A view from `angle` degrees about the long axis, a little from above."""
+    away = np.array([np.cos(np.radians(angle)), -np.sin(np.radians(angle)), 0.35])
+    plotter.add_text(title, font_size=11, color="black")
+    plotter.camera_position = [np.array(heart.center) + 4.0 * heart.length * away, heart.center, VIEW_UP]
+    plotter.camera.view_angle = 15.0
+
+
+def _save(plotter, path: Path) -> None:
+    plotter.set_background("white")
+    plotter.screenshot(str(path))
+    plotter.close()
+
+
+if __name__ == "__main__":
+    run = Path(sys.argv[1])
+    activation_map(run)
+    beat(run)

@@ -1,0 +1,63 @@
+"""run.json: how a run ended and what it found, for people's scripts."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import heartwright
+from heartwright.output import metrics, series
+from heartwright.output.fields import write_atomically
+from heartwright.output.metrics import Metric
+
+
+def write(
+    folder: Path,
+    *,
+    outcome: str,
+    exit_code: int,
+    message: str,
+    ranks: int,
+    inputs: list[Path],
+    dofs: dict[str, int],
+    wall_s: float,
+    phases: dict[str, float],
+    period: float,
+    facts: dict[str, Metric],
+    cite: list[str],
+) -> None:
+    """Write `folder/run.json`; metrics are those of the last beat of series.csv together with `facts`."""
+    path = folder / "series.csv"
+    found = metrics.of_last_beat(series.read(path), period) if path.exists() else {}
+    content = {
+        "outcome": outcome,
+        "exit_code": exit_code,
+        "message": message,
+        "version": heartwright.__version__,
+        "commit": commit(),
+        "ranks": ranks,
+        "inputs": [{"name": file.name, "sha256": _sha256(file)} for file in inputs],
+        "dofs": dofs,
+        "wall_s": round(wall_s, 2),
+        "phases": {name: round(seconds, 2) for name, seconds in phases.items()},
+        "metrics": found | facts,
+        "cite": cite,
+    }
+    write_atomically(folder / "run.json", json.dumps(content, indent=1) + "\n")
+
+
+def commit() -> str:
+    """The commit of the code that runs, `unknown` outside a checkout."""
+    here = Path(heartwright.__file__).parent
+    try:
+        command = [shutil.which("git") or "git", "-C", str(here), "rev-parse", "--short", "HEAD"]
+        found = subprocess.run(command, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return found.stdout.strip() or "unknown"
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
