@@ -1,0 +1,162 @@
+"""Idealised hearts and slabs, meshed by gmsh on one rank, the same on every run."""
+
+import contextlib
+from collections.abc import Callable
+
+import numpy as np
+
+from heartwright.errors import InputError
+from heartwright.mesh.raw import RawMesh
+from heartwright.mesh.spec import Biventricle, Ellipsoid, Slab
+
+Shape = Ellipsoid | Biventricle | Slab
+
+
+def generate(shape: Shape) -> RawMesh:
+    """The mesh of `shape`; InputError where gmsh is missing or cannot mesh it."""
+    draw = {"ellipsoid": _ellipsoid, "biventricle": _biventricle, "slab": _slab}[shape.type]
+    with session() as gmsh:
+        name_of = draw(gmsh.model.occ, shape)
+        gmsh.model.occ.synchronize()
+        names = _tag_surfaces(gmsh.model, name_of)
+        _set_sizes(gmsh, shape)
+        try:
+            gmsh.model.mesh.generate(3)
+        except Exception as reason:
+            raise InputError(f"mesh.generate: gmsh could not mesh this {shape.type}: {reason}") from None
+        return collect(gmsh.model, names, f"generated {shape.type}")
+
+
+@contextlib.contextmanager
+def session():
+    """gmsh, quiet, on one thread and without the user's own settings, so that every run gives the same mesh."""
+    try:
+        import gmsh
+    except ImportError:
+        raise InputError(
+            "mesh: gmsh is needed here and is not installed (package python3-gmsh, or pip install gmsh)"
+        ) from None
+    gmsh.initialize(readConfigFiles=False, interruptible=False)
+    try:
+        for option in ("General.Terminal", "General.Verbosity"):
+            gmsh.option.setNumber(option, 0)
+        gmsh.option.setNumber("General.NumThreads", 1)
+        gmsh.option.setNumber("Mesh.MeshSizeExtendFromBoundary", 0)
+        gmsh.option.setNumber("Mesh.Algorithm", 6)  # frontal Delaunay: the most regular triangles
+        gmsh.model.add("heartwright")
+        yield gmsh
+    finally:
+        gmsh.finalize()
+
+
+def collect(model, names: dict[str, tuple[int, ...]], source: str) -> RawMesh:
+    """The tetrahedra and the triangles of gmsh's physical groups, tagged with their group's number."""
+    node_tags, coordinates, _ = model.mesh.getNodes()
+    index = np.zeros(int(node_tags.max()) + 1, dtype=np.int64)
+    index[node_tags] = np.arange(len(node_tags))
+    cells = index[_elements(model, 3, -1)]
+    facets, tags = [], []
+    for _, group in model.getPhysicalGroups(2):
+        for surface in model.getEntitiesForPhysicalGroup(2, group):
+            facets.append(index[_elements(model, 2, surface)])
+            tags.append(np.full(len(facets[-1]), group, dtype=np.int32))
+    return RawMesh(coordinates.reshape(-1, 3), cells, np.vstack(facets), np.concatenate(tags), names, source)
+
+
+def _elements(model, dim: int, entity: int) -> np.ndarray:
+    """Node tags of the linear simplices of an entity (n, dim + 1)."""
+    _, nodes = model.mesh.getElementsByType({2: 2, 3: 4}[dim], entity)
+    return nodes.astype(np.int64).reshape(-1, dim + 1)
+
+
+def _tag_surfaces(model, name_of: Callable[[np.ndarray], str]) -> dict[str, tuple[int, ...]]:
+    """Group the outer surfaces of the only volume by the name of a point on each."""
+    groups: dict[str, list[int]] = {}
+    for _, surface in model.getBoundary(model.getEntities(3), oriented=False):
+        groups.setdefault(name_of(_point_on(model, surface)), []).append(surface)
+    for number, (name, surfaces) in enumerate(sorted(groups.items()), 1):
+        model.addPhysicalGroup(2, surfaces, number, name)
+    model.addPhysicalGroup(3, [tag for _, tag in model.getEntities(3)], name="myocardium")
+    return {name: (number,) for number, name in enumerate(sorted(groups), 1)}
+
+
+def _point_on(model, surface: int) -> np.ndarray:
+    """A point inside a trimmed surface: of a grid over its parameters, the one deepest among those inside."""
+    low, high = (np.array(x) for x in model.getParametrizationBounds(2, surface))
+    s = (np.arange(24) + 0.5) / 24.0
+    grid = (low + (high - low) * np.stack(np.meshgrid(s, s), axis=-1).reshape(-1, 2)).ravel()
+    points = np.array(model.getValue(2, surface, grid)).reshape(-1, 3)
+    inside = [p for p, uv in zip(points, grid.reshape(-1, 2), strict=True) if model.isInside(2, surface, uv, True)]
+    return np.array(inside[len(inside) // 2])
+
+
+def _set_sizes(gmsh, shape: Shape) -> None:
+    for option in ("Mesh.MeshSizeMin", "Mesh.MeshSizeMax"):
+        gmsh.option.setNumber(option, shape.size)
+
+
+def _ellipsoid_below_base(occ, centre: tuple[float, float, float], axes: tuple[float, float, float]) -> tuple[int, int]:
+    """The part of an ellipsoid below z = 0."""
+    solid = (3, occ.addSphere(0, 0, 0, 1))
+    occ.dilate([solid], 0, 0, 0, *axes)
+    occ.translate([solid], *centre)
+    reach = 4 * max(axes)
+    above = (3, occ.addBox(centre[0] - reach, centre[1] - reach, 0, 2 * reach, 2 * reach, reach))
+    return occ.cut([solid], [above])[0][0]
+
+
+def _left(shape: Ellipsoid | Biventricle) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+    """Centre of the left ventricle, semi-axes of its endocardium and of its epicardium."""
+    r, l, outer = shape.radius, shape.length, shape.radius + shape.wall
+    return (0.0, 0.0, -shape.base_height), (r, r, l), (outer, outer, l + shape.apex_wall)
+
+
+def _level(point: np.ndarray, centre: tuple[float, ...], axes: tuple[float, ...]) -> float:
+    """|((x - c)/a)|: 1 on the ellipsoid."""
+    return float(np.linalg.norm((point - centre) / np.array(axes)))
+
+
+def _ellipsoid(occ, shape: Ellipsoid) -> Callable[[np.ndarray], str]:
+    centre, inner, outer = _left(shape)
+    occ.cut([_ellipsoid_below_base(occ, centre, outer)], [_ellipsoid_below_base(occ, centre, inner)])
+    middle = (1.0 + _level(np.array([outer[0], 0.0, centre[2]]), centre, inner)) / 2.0
+
+    def name_of(point):
+        if abs(point[2]) < 1e-6:
+            return "base"
+        return "lv_endo" if _level(point, centre, inner) < middle else "epi"
+
+    return name_of
+
+
+def _biventricle(occ, shape: Biventricle) -> Callable[[np.ndarray], str]:
+    centre, inner, outer = _left(shape)
+    right = (shape.rv_offset, 0.0, centre[2])
+    rv_inner = (shape.rv_across, shape.rv_along, shape.rv_length)
+    rv_outer = tuple(a + shape.rv_wall for a in rv_inner)
+    left_wall, right_wall = (_ellipsoid_below_base(occ, c, a) for c, a in ((centre, outer), (right, rv_outer)))
+    left_cavity, right_cavity = (_ellipsoid_below_base(occ, c, a) for c, a in ((centre, inner), (right, rv_inner)))
+    free_wall, _ = occ.cut([right_wall], [right_cavity])
+    free_wall, _ = occ.cut(free_wall, [left_wall], removeTool=False)
+    both, _ = occ.fuse([left_wall], free_wall)
+    occ.cut(both, [left_cavity])
+
+    def name_of(point):
+        if abs(point[2]) < 1e-6:
+            return "base"
+        if _level(point, centre, inner) < 1.0 + 1e-4:
+            return "lv_endo"
+        return "rv_endo" if _level(point, right, rv_inner) < 1.0 + 1e-4 else "epi"
+
+    return name_of
+
+
+def _slab(occ, shape: Slab) -> Callable[[np.ndarray], str]:
+    occ.addBox(0, 0, 0, *shape.lengths)
+    ends = np.array([[0.0, 0.0, 0.0], shape.lengths])
+
+    def name_of(point):
+        # the face with the smallest distance, in the order xmin, xmax, ymin, ...
+        return shape.faces[int(np.argmin(np.abs(point - ends).T.ravel()))]
+
+    return name_of

@@ -1,0 +1,76 @@
+"""Mesh files: tagged tetrahedra and triangles from gmsh .msh (2.2 and 4.1), VTK and VTU, brought to mm."""
+
+from pathlib import Path
+
+import numpy as np
+
+from heartwright.errors import InputError
+from heartwright.mesh.raw import RawMesh
+from heartwright.mesh.spec import MeshSpec
+
+OUR_NAMES = ("lv_endo", "rv_endo", "la_endo", "ra_endo", "epi", "base")
+UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0}  # mm
+# Cell data that hold tags, best first; gmsh writes both, and the geometrical one also where nothing was tagged.
+TAG_FIELDS = ("gmsh:physical", "gmsh:geometrical", "tag", "tags", "region", "regions", "elemTag", "cell_tags")
+CORNERS = {"tetra": 4, "tetra10": 4, "triangle": 3, "triangle6": 3}
+
+
+def read(spec: MeshSpec) -> RawMesh:
+    """The mesh of `spec.file` in mm with the surfaces of `spec.regions`; InputError where it cannot be read."""
+    path = Path(spec.file)
+    contents = _contents(path)
+    labels = {int(tag): name for name, (tag, dim) in contents.field_data.items() if dim == 2}
+    cells, _ = _simplices(contents, "tetra")
+    facets, tags = _simplices(contents, "triangle")
+    if not len(cells):
+        kinds = ", ".join(sorted({block.type for block in contents.cells})) or "no cells"
+        raise InputError(f"mesh.file: {path.name} has no tetrahedra (it has: {kinds}); a volume mesh is expected")
+    points = np.asarray(contents.points, dtype=float) * UNIT[spec.unit]
+    raw = RawMesh(points, cells, facets, tags, {}, path.name, labels)
+    return raw.but(names=_names(spec, raw))
+
+
+def _contents(path: Path):
+    """What meshio reads; the format goes by the suffix, because meshio's guessing prints and exits when it fails."""
+    import meshio
+
+    readers = {".msh": meshio.gmsh.read, ".vtk": meshio.vtk.read, ".vtu": meshio.vtu.read}
+    if path.suffix.lower() not in readers:
+        raise InputError(f"mesh.file: {path.name}: cannot read '{path.suffix}' files; expected {', '.join(readers)}")
+    if not path.is_file():
+        raise InputError(f"mesh.file: there is no file {path}")
+    try:
+        return readers[path.suffix.lower()](str(path))
+    except Exception as reason:
+        text = str(reason) or type(reason).__name__
+        raise InputError(f"mesh.file: {path.name} is damaged or not a {path.suffix} mesh: {text}") from None
+
+
+def _simplices(contents, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """All cells of a kind, reduced to their corners (n, 3 or 4), and their tags (n,), 0 where the file has none."""
+    field = next((name for name in TAG_FIELDS if name in contents.cell_data), None)
+    cells, tags = [np.zeros((0, CORNERS[kind]), dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    for i, block in enumerate(contents.cells):
+        if block.type in CORNERS and CORNERS[block.type] == CORNERS[kind]:
+            cells.append(np.asarray(block.data, dtype=np.int64)[:, : CORNERS[kind]])
+            tags.append(_tags(contents.cell_data[field][i]) if field else np.zeros(len(block.data), dtype=np.int64))
+    return np.vstack(cells), np.concatenate(tags)
+
+
+def _tags(values: np.ndarray) -> np.ndarray:
+    """Tags as signed integers: an unsigned 'no tag' of 2⁶⁴−1 becomes −1, a NaN 0."""
+    values = np.asarray(values).ravel()
+    return (np.nan_to_num(values) if values.dtype.kind == "f" else values).astype(np.int64)
+
+
+def _names(spec: MeshSpec, raw: RawMesh) -> dict[str, tuple[int, ...]]:
+    """Our surface names and the tags each stands for, from `regions` or from the file's own names."""
+    if spec.regions:
+        return {name: (tags,) if isinstance(tags, int) else tuple(tags) for name, tags in spec.regions.items()}
+    own = {name: (tag,) for tag, name in raw.labels.items() if name in OUR_NAMES}
+    if not own:
+        raise InputError(
+            f"mesh.regions: missing, and {raw.source} names no surface of ours ({', '.join(OUR_NAMES)}); "
+            f"it has {raw.inventory()}; give e.g. regions: {{lv_endo: 13, epi: 12, base: 11}}"
+        )
+    return own

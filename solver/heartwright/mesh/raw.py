@@ -1,0 +1,44 @@
+"""RawMesh: a tetrahedral mesh with named surfaces as plain arrays, as every reader and generator hands it on."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class RawMesh:
+    """Points (n, 3) in mm, cells (m, 4), triangles (k, 3) with tags (k,), and which tags each name stands for.
+
+    `source` is what messages call it (a file name or a generator); `labels` are the names the file itself gives
+    its tags; `notes` tell what was repaired on the way.
+    """
+
+    points: np.ndarray
+    cells: np.ndarray
+    facets: np.ndarray
+    facet_tags: np.ndarray
+    names: dict[str, tuple[int, ...]]
+    source: str = "mesh"
+    labels: dict[int, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def but(self, *notes: str, **changes) -> "RawMesh":
+        """A copy with some arrays changed and the `notes` that say why added."""
+        return replace(self, notes=self.notes + notes, **changes)
+
+    def named_facets(self) -> tuple[np.ndarray, np.ndarray]:
+        """Triangles that carry one of our names (k', 3), and the 1-based position of that name in `names` (k',)."""
+        position = np.zeros(len(self.facet_tags), dtype=np.int32)
+        for i, tags in enumerate(self.names.values(), 1):
+            position[np.isin(self.facet_tags, tags)] = i
+        return self.facets[position > 0], position[position > 0]
+
+    def surface(self, name: str) -> np.ndarray:
+        """The triangles called `name` (k, 3)."""
+        return self.facets[np.isin(self.facet_tags, self.names[name])]
+
+    def inventory(self) -> str:
+        """What the surface tags of the file are, for messages: `11 base_rims: 475 triangles, 12: …`."""
+        tags, counts = np.unique(self.facet_tags, return_counts=True)
+        rows = [(f"{t} {self.labels.get(int(t), '')}".strip(), n) for t, n in zip(tags, counts, strict=True)]
+        return ", ".join(f"{tag}: {n} triangles" for tag, n in rows) or "no triangles"

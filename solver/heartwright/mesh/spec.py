@@ -1,0 +1,122 @@
+"""What a scenario may say about its mesh: a file with regions or a generator, its fibres, and its refinement."""
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from heartwright.spec import Spec
+from heartwright.units import Angle, Length
+
+Positive = Annotated[Length, Field(gt=0)]
+
+
+class FibreRule(Spec):
+    """Fibre angles at the endocardium and the epicardium, measured from the circumferential direction.
+
+    sheet: whether the sheet direction s0 runs across the wall or tangent to it.
+    """
+
+    type: Literal["bayer", "none"] = "bayer"
+    endo: Angle = math.radians(60.0)
+    epi: Angle = math.radians(-60.0)
+    sheet: Literal["across", "tangent"] = "across"
+
+
+class Ellipsoid(Spec):
+    """A left ventricle: the layer between two ellipsoids about the z axis, cut flat at z = 0, apex at the bottom.
+
+    Both ellipsoids are centred `base_height` below the base. Defaults: an adult heart without load, cavity 80 mL.
+    Land 2015 (doi:10.1098/rspa.2015.0641): radius 7, length 17, wall 3, apex_wall 3, base_height 5 mm.
+    Surfaces: lv_endo, epi, base.
+    """
+
+    type: Literal["ellipsoid"] = "ellipsoid"
+    radius: Positive = 22.0
+    length: Positive = 58.0
+    wall: Positive = 10.0
+    apex_wall: Positive = 8.0
+    base_height: Annotated[Length, Field(ge=0)] = 14.0
+    size: Positive = 6.0
+
+    @model_validator(mode="after")
+    def _base_cuts_the_cavity(self):
+        if self.base_height >= self.length:
+            raise ValueError("base_height must be smaller than length: the base plane has to cut the cavity")
+        return self
+
+
+class Biventricle(Spec):
+    """Two ventricles: a left ellipsoid, and a right one that is a larger ellipsoid beside it, minus the left.
+
+    The left one is as in `Ellipsoid`. The right cavity has the semi-axes rv_across (x, away from the left ventricle),
+    rv_along (y) and rv_length (z) about a centre moved by `rv_offset` along x. Surfaces: lv_endo, rv_endo, epi, base.
+    """
+
+    type: Literal["biventricle"] = "biventricle"
+    radius: Positive = 22.0
+    length: Positive = 58.0
+    wall: Positive = 10.0
+    apex_wall: Positive = 8.0
+    base_height: Annotated[Length, Field(ge=0)] = 14.0
+    rv_across: Positive = 42.0
+    rv_along: Positive = 38.0
+    rv_length: Positive = 54.0
+    rv_offset: Positive = 16.0
+    rv_wall: Positive = 4.5
+    size: Positive = 6.0
+
+    @model_validator(mode="after")
+    def _right_ventricle_fits(self):
+        if self.base_height >= min(self.length, self.rv_length):
+            raise ValueError("base_height must be smaller than length and rv_length: the base has to cut both cavities")
+        if self.rv_offset + self.rv_across <= self.radius + self.wall:
+            raise ValueError("the right cavity lies inside the left wall: increase rv_offset or rv_across")
+        if self.rv_offset - self.rv_across - self.rv_wall <= -(self.radius + self.wall):
+            raise ValueError("the right ventricle swallows the left: decrease rv_across or increase rv_offset")
+        return self
+
+
+class Slab(Spec):
+    """A box from the origin to `lengths`; its faces are xmin, xmax, ymin, ymax, zmin, zmax."""
+
+    type: Literal["slab"] = "slab"
+    lengths: tuple[Positive, Positive, Positive]
+    size: Positive
+
+    @property
+    def faces(self) -> tuple[str, ...]:
+        return ("xmin", "xmax", "ymin", "ymax", "zmin", "zmax")
+
+
+Generator = Annotated[Ellipsoid | Biventricle | Slab, Field(discriminator="type")]
+
+
+class MeshSpec(Spec):
+    """The tissue: a tagged mesh file with its unit and regions, or a generated shape.
+
+    regions: our surface names (lv_endo, rv_endo, epi, base) -> the tag or tags they have in the file; left out, the
+    file's own names are used where they are ours. size: remesh a file from its surface at this edge length.
+    fix: repairs that must be asked for, because the same symptom can also mean a damaged file.
+    refine: uniform refinements from the mechanics mesh to the electrophysiology mesh.
+    """
+
+    file: str | None = None
+    unit: Literal["mm", "cm", "m"] | None = None
+    regions: dict[str, int | list[int]] = Field(default={})
+    size: Positive | None = None
+    fix: tuple[Literal["orientation"], ...] = ()
+    generate: Generator | None = None
+    scale: Annotated[float, Field(gt=0)] = 1.0
+    fibres: FibreRule = FibreRule()
+    refine: Annotated[int, Field(ge=0, le=2)] = 0
+
+    @model_validator(mode="after")
+    def _one_source(self):
+        if (self.file is None) == (self.generate is None):
+            raise ValueError("give either `file` (with `unit`) or `generate`, not both and not neither")
+        if self.file is not None and self.unit is None:
+            raise ValueError("a mesh file needs its `unit`: mm, cm or m")
+        if self.file is None and (self.unit or self.regions or self.size or self.fix):
+            raise ValueError("unit, regions, size and fix belong to `file`; a generator has its own `size`")
+        return self
