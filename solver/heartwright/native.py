@@ -51,7 +51,7 @@ def library(source: str, name: str) -> ctypes.CDLL:
 
 
 def library_on(comm, source: str, name: str) -> ctypes.CDLL:
-    """`library` for all ranks of `comm`: rank 0 compiles, the others load. Collective; fails on all ranks or on none."""
+    """`library` for all ranks of `comm`: rank 0 compiles, the others load. Collective; all ranks fail or none does."""
     with together(comm):
         loaded = library(source, name) if comm.rank == 0 else None
     with together(comm):  # ranks on another machine, with a cache of their own, compile here

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +84,25 @@ class Model:
             raise InputError(f"{self.name}: '{name}' is ambiguous: {', '.join(v.qname() for v in ends)}")
         known = [v.qname() for v in self.source.variables(deep=True)]
         raise InputError(f"{self.name}: no variable or label '{name}'{did_you_mean(name, [*self.labels, *known])}")
+
+    def initial_state(self) -> list[float]:
+        """The value of every state at the start, in the order of `states`."""
+        return self.source.initial_values(as_floats=True)
+
+    def value(self, name: str) -> float:
+        """The value of a variable at the initial state."""
+        return float(self.variable(name).rhs().eval())
+
+    def require_parameters(self, names: Iterable[str]) -> None:
+        """InputError for every name that is no parameter of this model, all together."""
+        findings = []
+        for name in names:
+            try:
+                self._parameter(name)
+            except InputError as error:
+                findings += error.findings
+        if findings:
+            raise InputError(*findings)
 
     def with_inputs(self, *names: str) -> Model:
         """The model in which the named variables are given from outside, whatever their equations were.

@@ -1,0 +1,125 @@
+"""A kernel advances one model on a whole batch of lanes: mesh nodes for cells, virtual patients for bodies."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+
+from heartwright import native
+from heartwright.errors import InputError, did_you_mean
+from heartwright.odes.codegen import generate
+from heartwright.odes.model import Model
+from heartwright.odes.schemes import SCHEMES
+
+LANES = 8  # of a block; the C code knows the same number
+
+
+class Kernel:
+    """`n` copies of `model`, advanced together by generated C.
+
+    scheme            order  for
+    `rush_larsen`     1      cells: gates exactly (Rush & Larsen 1978, doi:10.1109/TBME.1978.326270), other states by
+                             the exponential Euler method with the diagonal of the Jacobian, the potential explicitly
+    `rush_larsen_2`   2      the same about the midpoint (after Sundnes et al. 2009, doi:10.1109/TBME.2009.2014739)
+    `rk4`             4      circulations: the classical explicit method of Runge and Kutta
+
+    `inputs` (labels or qualified names) are given from outside, per lane; `parameters_per_lane` are parameters that may
+    differ between lanes, set the same way and starting with their values. All other constants are compiled in.
+    `outputs` are what `outputs(t)` computes. Names that do not exist raise InputError.
+
+    With `comm` (collective then) rank 0 compiles and all ranks fail or none does.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        n: int,
+        inputs: tuple[str, ...] = (),
+        outputs: tuple[str, ...] = (),
+        scheme: str = "rush_larsen",
+        comm=None,
+        parameters_per_lane: tuple[str, ...] = (),
+    ):
+        if scheme not in SCHEMES:
+            raise InputError(f"no time-stepping scheme '{scheme}'{did_you_mean(scheme, SCHEMES)}")
+        model.require_parameters(parameters_per_lane)
+        self.model = model.with_inputs(*inputs, *parameters_per_lane)
+        self.n = n
+        self.states = self.model.states
+        self._outputs = tuple(outputs)
+        self._lanes = -(-n // LANES) * LANES
+        # An odd number of cache lines per row: with a power of two all states of a lane would share a few cache sets.
+        self._stride = (self._lanes // LANES | 1) * LANES
+        self._y = _aligned(len(self.states), self._stride)
+        self._begin, self._end = (_aligned(len(self.model.inputs), self._stride) for _ in range(2))
+        self._out = _aligned(len(outputs), self._stride)
+        self.y = self._y[:, :n]
+        """States, (n_states, n), a live view; rows as in `states`."""
+        self._row = {name: i for i, name in enumerate(self.states)}
+        self._input = {name: i for i, name in enumerate(self.model.inputs)}
+        self._library = _compile(generate(self.model, scheme, self._outputs), model.name, comm)
+        self.reset()
+
+    def reset(self) -> None:
+        """All lanes to the model's initial state, all inputs to the values they start with."""
+        self._y[:] = np.array(self.model.initial_state())[:, None]
+        self._begin[:] = np.array([self.model.value(name) for name in self.model.inputs])[:, None]
+        self._end[:] = self._begin
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """The row of a state, (n,), a live view: reading and writing it is reading and writing the state."""
+        qualified = self.model.variable(name).qname()
+        if qualified not in self._row:
+            raise InputError(f"{self.model.name}: '{name}' is not a state{did_you_mean(name, self.states)}")
+        return self.y[self._row[qualified]]
+
+    def set(self, name: str, value: float | np.ndarray) -> None:
+        """Give an input its value (scalar or (n,)); it stays until it is set again."""
+        self.ramp(name, value, value)
+
+    def ramp(self, name: str, begin: float | np.ndarray, end: float | np.ndarray) -> None:
+        """Let an input run linearly from `begin` to `end` during each following `step`, until it is set again."""
+        row = self._input_row(name)
+        for array, value in ((self._begin, begin), (self._end, end)):
+            array[row, : self.n] = value
+            array[row, self.n :] = array[row, self.n - 1 : self.n]  # lanes of padding compute something harmless
+
+    def step(self, t: float, dt: float, substeps: int = 1) -> None:
+        """Advance all lanes from `t` to `t + dt` [ms] in `substeps` equal steps."""
+        if substeps < 1:
+            raise ValueError(f"substeps must be positive, got {substeps}")
+        pointers = (array.ctypes.data for array in (self._y, self._begin, self._end))
+        self._library.heartwright_step(*pointers, self._lanes, self._stride, t, dt, substeps)
+
+    def outputs(self, t: float) -> dict[str, np.ndarray]:
+        """The outputs, (n,) each, at the present state, with the inputs' values at the end of their ramps.
+
+        The arrays are views that the next call overwrites.
+        """
+        y, x, out = (array.ctypes.data for array in (self._y, self._end, self._out))
+        self._library.heartwright_outputs(y, x, self._lanes, self._stride, t, out)
+        return {name: self._out[i, : self.n] for i, name in enumerate(self._outputs)}
+
+    def _input_row(self, name: str) -> int:
+        qualified = self.model.variable(name).qname()
+        if qualified not in self._input:
+            raise InputError(f"{self.model.name}: '{name}' is not an input{did_you_mean(name, self._input)}")
+        return self._input[qualified]
+
+
+def _aligned(rows: int, columns: int) -> np.ndarray:
+    """Zeros, (rows, columns), starting at a multiple of 64 bytes."""
+    raw = np.zeros(rows * columns * 8 + 64, dtype=np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + rows * columns * 8].view(np.float64).reshape(rows, columns)
+
+
+def _compile(source: str, name: str, comm) -> ctypes.CDLL:
+    name = "ode_" + "".join(c if c.isalnum() and c.isascii() else "_" for c in name)[:50]
+    library = native.library(source, name) if comm is None else native.library_on(comm, source, name)
+    pointer, size, real = ctypes.c_void_p, ctypes.c_long, ctypes.c_double
+    library.heartwright_step.argtypes = [pointer, pointer, pointer, size, size, real, real, size]
+    library.heartwright_outputs.argtypes = [pointer, pointer, size, size, real, pointer]
+    library.heartwright_step.restype = library.heartwright_outputs.restype = None
+    return library
