@@ -25,8 +25,10 @@ class Fields:
 
     `points` (n, 3) and `cells` (m, 4) are this rank's own nodes [mm] and its cells in global node numbers; rank r's
     nodes follow those of rank r-1. `components` gives each field's number of components (1 or 3), `cell_vectors` static
-    vectors on cells, such as fibres. At most `frames` frames are written. Where the file exists already, as in a
-    restarted run, its frames are kept and room is made for the missing ones. Collective over `comm`.
+    vectors on cells, such as fibres; `axes` (3, 3) has the heart's own directions in its rows: towards the right
+    ventricle, their normal, and along the long axis towards the base. At most `frames` frames are written. Where the
+    file exists already, as in a restarted run, its frames are kept and room is made for the missing ones. Collective
+    over `comm`.
 
     Raises StorageError when the file cannot be allocated.
     """
@@ -40,9 +42,10 @@ class Fields:
         components: dict[str, int],
         cell_vectors: dict[str, np.ndarray],
         frames: int,
+        axes: np.ndarray,
     ):
         self.comm, self.path, self.components = comm, path, components
-        self.frames = frames
+        self.frames, self.axes = frames, axes
         self._cell_vectors = tuple(cell_vectors)
         self._first = comm.exscan(len(points)) or 0
         self._n_points = comm.allreduce(len(points))
@@ -112,6 +115,7 @@ class Fields:
             if self.h5.exists():
                 shutil.copyfile(self.h5, partial)
             with h5py.File(partial, "a") as file:
+                file.attrs["axes"] = self.axes
                 for name, (shape, kind) in self._shapes().items():
                     if name in file:
                         continue
@@ -162,6 +166,7 @@ def read(path: Path, frame: int) -> dict[str, np.ndarray]:
     index = range(len(times))[frame]
     with h5py.File(path.with_suffix(".h5"), "r", locking=False) as file:
         data = {"time": np.array(times[index]), "points": file["points"][()], "cells": file["cells"][()]}
+        data["axes"] = file.attrs["axes"]
         for name, node in file.items():
             if isinstance(node, h5py.Group):
                 data[name] = node[f"{index:06d}"][()]

@@ -14,7 +14,9 @@ import numpy as np
 
 from heartwright.output import fields, series
 
-VIEW_UP = (0.0, 0.0, 1.0)
+BAR = {"color": "black", "vertical": True, "height": 0.5, "width": 0.1, "position_x": 0.84, "position_y": 0.25}
+BAR |= {"label_font_size": 14, "title_font_size": 13, "fmt": "%.0f"}
+SKIN = {"ambient": 0.35, "diffuse": 0.65, "smooth_shading": True, "split_sharp_edges": True}
 
 
 def draw(folder: Path) -> list[Path]:
@@ -56,15 +58,15 @@ def activation_map(folder: Path) -> None:
         "cmap": "turbo_r",
         "n_colors": int(span / 10),
         "nan_color": "#5a5a5a",
-        "scalar_bar_args": {"color": "black", "n_labels": 5, "vertical": True, "height": 0.5},
+        "scalar_bar_args": BAR,
     }
     plotter = pyvista.Plotter(shape=(1, 3), off_screen=True, window_size=(1500, 560), border=False)
     for column, (shape, angle, title) in enumerate(
         ((heart, 60, "front"), (heart, 240, "back"), (_cut_open(heart), 90, "cut open"))
     ):
         plotter.subplot(0, column)
-        plotter.add_mesh(shape, show_scalar_bar=column == 2, **style)
-        _frame(plotter, heart, angle, title)
+        plotter.add_mesh(shape.extract_surface(), show_scalar_bar=column == 2, **style, **SKIN)
+        _look(plotter, heart, angle, title)
     _save(plotter, activation_path(folder))
 
 
@@ -88,38 +90,43 @@ def beat(folder: Path) -> None:
         for side, (shape, view) in enumerate(((moved, "front"), (_cut_open(heart).warp_by_vector("u"), "cut open"))):
             plotter.subplot(0, 2 * pair + side)
             plotter.add_mesh(
-                shape,
+                shape.extract_surface(),
                 scalars="active tension [kPa]",
                 clim=(0, top),
-                cmap="Reds",
+                cmap="OrRd",
                 show_scalar_bar=pair == 1 and side == 1,
-                scalar_bar_args={"color": "black", "n_labels": 4, "vertical": True, "height": 0.5},
+                scalar_bar_args=BAR,
+                **SKIN,
             )
-            _frame(plotter, whole, 60 if side == 0 else 90, f"{name}, {view} ({frame['time']:.0f} ms)")
+            _look(plotter, whole, 60 if side == 0 else 90, f"{name}, {view} ({frame['time']:.0f} ms)")
     _save(plotter, beat_path(folder))
 
 
 def _heart(frame: dict[str, np.ndarray]):
+    """The mesh of a frame turned upright: long axis along z with the base on top, right ventricle towards x."""
     import pyvista
 
-    grid = pyvista.UnstructuredGrid({pyvista.CellType.TETRA: frame["cells"]}, frame["points"].astype(float))
-    for name in ("v", "u", "activation", "active_tension"):
+    turn = frame["axes"].T
+    grid = pyvista.UnstructuredGrid({pyvista.CellType.TETRA: frame["cells"]}, frame["points"] @ turn)
+    for name in ("v", "activation", "active_tension"):
         if name in frame:
             grid[name] = frame[name]
+    if "u" in frame:
+        grid["u"] = frame["u"] @ turn
     return grid
 
 
 def _cut_open(heart):
-    """The half behind the plane through the long axis (z) and the line between the ventricles (x)."""
+    """The half behind the plane through the long axis and the line between the ventricles."""
     return heart.clip(normal="-y", origin=heart.center, crinkle=False)
 
 
-def _frame(plotter, heart, angle: float, title: str) -> None:
+def _look(plotter, heart, angle: float, title: str) -> None:
     """A view from `angle` degrees about the long axis, a little from above."""
     away = np.array([np.cos(np.radians(angle)), -np.sin(np.radians(angle)), 0.35])
     plotter.add_text(title, font_size=11, color="black")
-    plotter.camera_position = [np.array(heart.center) + 4.0 * heart.length * away, heart.center, VIEW_UP]
-    plotter.camera.view_angle = 15.0
+    plotter.camera_position = [np.array(heart.center) + 4.0 * heart.length * away, heart.center, (0.0, 0.0, 1.0)]
+    plotter.camera.view_angle = 12.5
 
 
 def _save(plotter, path: Path) -> None:
