@@ -11,7 +11,7 @@ from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
 from heartwright.errors import InputError
-from heartwright.mesh import surface
+from heartwright.mesh import refine, surface
 from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.spec import MeshSpec
 from heartwright.parallel import together
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Geometry:
     """A mesh without ghost cells, its surfaces by name, and the rims of its cavities.
 
-    input_vertex: for every local P1 dof, ghosts included, the number of that vertex in the file (−1 for vertices that
-        refinement added): the same vertex has the same number on any number of ranks.
+    input_vertex: for every local P1 dof, ghosts included, the number of that vertex in the checked input (vertices
+        that refinement added follow): the same vertex has the same number on any number of ranks.
     rims: cavity surface -> closed loops of input vertices along its open edge, each running so that the cone lid over
         it closes the cavity with its normal pointing out of the cavity.
     levels, parent_cells: how often it was refined, and the local parent cell of every local cell.
@@ -78,13 +78,7 @@ class Geometry:
 
     def local_triangles(self, name: str) -> np.ndarray:
         """The triangles of a surface on this rank as P1 dofs (k, 3), pointing out of the tissue."""
-        tdim = self.mesh.topology.dim
-        self.mesh.topology.create_connectivity(tdim - 1, tdim)
-        self.mesh.topology.create_connectivity(tdim, tdim - 1)
-        facets = self.facets.find(self.tag(name))
-        cell_of, facets_of = (self.mesh.topology.connectivity(*d) for d in ((tdim - 1, tdim), (tdim, tdim - 1)))
-        cells = cell_of.array[cell_of.offsets[facets]]
-        opposite = np.argmax(facets_of.array.reshape(-1, 4)[cells] == facets[:, None], axis=1)
+        cells, opposite = refine.cells_of_facets(self.mesh.topology, self.facets.find(self.tag(name)))
         corners = self.V1.dofmap.list[cells].astype(np.int64)
         triangles = np.take_along_axis(corners, surface.FACES[opposite], axis=1)
         inverted = surface.tet_volumes(self.points, corners) < 0.0
@@ -130,20 +124,17 @@ class Geometry:
         """
         if levels == 0:
             return self
-        mesh, facets, parents = self.mesh, self.facets, np.arange(len(self.mesh.geometry.dofmap))
-        for _ in range(levels):
-            mesh, facets, parents = _split(mesh, facets, parents)
-        unknown = np.full(len(mesh.geometry.x), -1, dtype=np.int64)
-        child = Geometry(mesh, facets, self.names, self.rims, unknown, self.notes, self.levels + levels, parents)
-        self._adopt(child)
-        return child
-
-    def _adopt(self, child: "Geometry") -> None:
         from heartwright.mesh.transfer import Transfer
 
-        transfer = Transfer(self, child)
-        child.input_vertex[transfer.restrict(np.arange(child.n_vertices))] = self.input_vertex
-        self._children.append((child, transfer))
+        mesh, facets, parents = self.mesh, self.facets, np.arange(len(self.mesh.geometry.dofmap))
+        vertex = np.zeros(len(self.mesh.geometry.x), dtype=np.int64)
+        vertex[self._node] = self.input_vertex
+        for _ in range(levels):
+            mesh, vertex, facets, into = refine.split(mesh, vertex, facets)
+            parents = parents[into]
+        child = Geometry(mesh, facets, self.names, self.rims, vertex, self.notes, self.levels + levels, parents)
+        self._children.append((child, Transfer(self, child)))
+        return child
 
 
 def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
@@ -174,7 +165,7 @@ def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
         partitioner=dmesh.create_cell_partitioner(dmesh.GhostMode.none),
     )
     input_vertex = np.asarray(mesh.geometry.input_global_indices)
-    tags = _facet_tags(mesh, input_vertex, *comm.bcast(raw.named_facets() if raw else None))
+    tags = refine.facet_tags(mesh, input_vertex, *comm.bcast(raw.named_facets() if raw else None))
     return Geometry(mesh, tags, {name: i for i, name in enumerate(names, 1)}, rims, input_vertex, notes)
 
 
@@ -184,38 +175,6 @@ def find_rims(raw: RawMesh) -> dict[str, list[np.ndarray]]:
     rims = {}
     for name in raw.names:
         if name.endswith("endo"):
-            triangles, _ = surface.oriented_like(raw.surface(name), boundary, len(raw.points))
+            triangles = surface.oriented_like(raw.surface(name), boundary, len(raw.points))
             rims[name] = surface.loops(surface.rim_edges(triangles))
     return rims
-
-
-def _facet_tags(mesh: dmesh.Mesh, input_vertex: np.ndarray, triangles: np.ndarray, tags: np.ndarray) -> dmesh.MeshTags:
-    """Tags on the local boundary facets whose corners are those of a named triangle of the input."""
-    tdim = mesh.topology.dim
-    mesh.topology.create_entities(tdim - 1)
-    mesh.topology.create_connectivity(tdim - 1, tdim)
-    facets = dmesh.exterior_facet_indices(mesh.topology)
-    nodes = dmesh.entities_to_geometry(mesh, tdim - 1, facets)
-    n_points = mesh.geometry.index_map().size_global
-    both = surface.face_keys(np.vstack([triangles, input_vertex[nodes].reshape(-1, 3)]), n_points)
-    keys, wanted = both[: len(triangles)], both[len(triangles) :]
-    order = np.argsort(keys)
-    place = np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)
-    found = keys[order[place]] == wanted
-    return dmesh.meshtags(mesh, tdim - 1, facets[found], tags[order[place[found]]].astype(np.int32))
-
-
-def _split(mesh: dmesh.Mesh, facets: dmesh.MeshTags, parents: np.ndarray):
-    """One uniform refinement: the child mesh, its facet tags, and the root cell of every child cell."""
-    mesh.topology.create_entities(1)
-    option = dmesh.RefinementOption.parent_cell_and_facet
-    child, parent_cell, parent_facet = dmesh.refine(mesh, partitioner=None, option=option)
-    tdim = child.topology.dim
-    for topology in (mesh.topology, child.topology):
-        topology.create_entities(tdim - 1)
-        topology.create_connectivity(tdim - 1, tdim)
-        topology.create_connectivity(tdim, tdim - 1)
-    tags = dmesh.transfer_meshtag(facets, child, parent_cell, parent_facet)
-    # parent_cell is in the order in which refinement made the children; the child mesh has reordered its cells since
-    made = child.topology.original_cell_index - child.topology.index_map(tdim).local_range[0]
-    return child, tags, parents[parent_cell[made]]

@@ -38,14 +38,21 @@ def boundary_faces(cells: np.ndarray, n_points: int) -> np.ndarray:
     return faces[np.sort(first[count == 1])]
 
 
-def oriented_like(triangles: np.ndarray, reference: np.ndarray, n_points: int) -> tuple[np.ndarray, np.ndarray]:
-    """`triangles` with the corner order they have in `reference`, and whether each was found there."""
-    both = face_keys(np.vstack([reference, triangles]), n_points)
-    keys, wanted = both[: len(reference)], both[len(reference) :]
+def find(triangles: np.ndarray, among: np.ndarray, n_points: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row of `among` with the same corners as each of `triangles` in any order, and whether there is one."""
+    if len(among) == 0:
+        return np.zeros(len(triangles), dtype=np.int64), np.zeros(len(triangles), dtype=bool)
+    both = face_keys(np.vstack([among, triangles]), n_points)
+    keys, wanted = both[: len(among)], both[len(among) :]
     order = np.argsort(keys, kind="stable")
-    place = np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)
-    found = keys[order[place]] == wanted
-    return np.where(found[:, None], reference[order[place]], triangles), found
+    row = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
+    return row, keys[row] == wanted
+
+
+def oriented_like(triangles: np.ndarray, reference: np.ndarray, n_points: int) -> np.ndarray:
+    """`triangles` with the corner order they have in `reference`; those not found there are left out."""
+    row, found = find(triangles, reference, n_points)
+    return reference[row[found]]
 
 
 def rim_edges(triangles: np.ndarray) -> np.ndarray:
