@@ -68,6 +68,8 @@ NAMES = {
     (-3, -1, 3, 2, 0): "a conductivity",
 }
 
+EXAMPLES = {"kPa": "12 mmHg", "rad": "60 deg", "1/ms": "75 bpm"}  # where the inner unit is not what people write
+
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?"
 _QUANTITY = re.compile(rf"\s*({_NUMBER})\s*(.*?)\s*", re.DOTALL)
 _TOKEN = re.compile(r"\s*(?:(\*\*|\^|[*/()])|([A-Za-zµμ%][A-Za-zµμ0-9%]*|1(?!\d))|([-+]?\d+))\s*")
@@ -154,15 +156,20 @@ def _exponent(token: list, text: str) -> int:
     return int(digits)
 
 
-def _is(dimension: tuple[int, ...], text: str) -> str:
-    return f"{NAMES[dimension]} ({text})" if dimension in NAMES else f"'{text}'"
+def example(unit: str) -> str:
+    """How a quantity held in `unit` may be written."""
+    return EXAMPLES.get(unit, f"1 {unit}")
+
+
+def _kind(dimension: tuple[int, ...], unit: str) -> str:
+    return f"{NAMES[dimension]} ({unit})" if dimension in NAMES else f"a value in {unit}"
 
 
 def ratio(unit: str, to: str) -> Fraction:
     """How many `to` one `unit` is; ValueError where they measure different things."""
     (factor, dimension), (target, wanted) = parse_unit(unit), parse_unit(to)
     if dimension != wanted:
-        raise ValueError(f"expected {_is(wanted, f'e.g. 1 {to}')}, got {_is(dimension, unit)}")
+        raise ValueError(f"expected {_kind(wanted, to)}, got {_kind(dimension, unit)}")
     return factor / target
 
 
@@ -178,10 +185,10 @@ def read(text: str, to: str) -> float:
     """
     match = _QUANTITY.fullmatch(text) if len(text) < 200 else None
     if match is None:
-        raise ValueError(f"cannot read {text[:60]!r} as a quantity, e.g. '1 {to}'")
+        raise ValueError(f"cannot read {text[:60]!r} as a quantity, e.g. '{example(to)}'")
     number, unit = match.groups()
     if not unit and to != "1":  # not even an angle: 60 rad is never what was meant
-        raise ValueError(f"needs a unit, e.g. '{number} {to}'")
+        raise ValueError(f"needs a unit, e.g. '{number} {example(to).split()[1]}'")
     value = float(number)  # bounds the exponent before the exact arithmetic below
     return _finite(value and float(Fraction(number) * ratio(unit or "1", to)) if math.isfinite(value) else value)
 
@@ -195,11 +202,11 @@ def _finite(value: float) -> float:
 def _reader(unit: str):
     def read_value(value: Any, info: ValidationInfo) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError(f"expected a quantity such as '1 {unit}', got {value!r}")
+            raise ValueError(f"expected a quantity such as '{example(unit)}', got {value!r}")
         if isinstance(value, str):
             return read(value, unit)
         if isinstance(value, Bare) and unit != "1":
-            raise ValueError(f"needs a unit, e.g. '{value} {unit}'")
+            raise ValueError(f"needs a unit, e.g. '{value} {example(unit).split()[1]}'")
         return _finite(float(value))
 
     return read_value

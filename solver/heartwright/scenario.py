@@ -1,0 +1,262 @@
+"""Scenario: the whole description of what is simulated, loaded from YAML and checked before anything is computed."""
+
+import difflib
+import io
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, PositiveInt, StringConstraints, ValidationError, model_validator
+from ruamel.yaml import YAML
+
+from heartwright.body.spec import CirculationSpec
+from heartwright.devices import Device
+from heartwright.document import Node, merge, read_file, read_text
+from heartwright.electrophysiology.spec import ElectrophysiologySpec
+from heartwright.errors import InputError
+from heartwright.explain import explain, place
+from heartwright.mechanics.spec import MechanicsSpec
+from heartwright.mesh.spec import MeshSpec
+from heartwright.output.spec import OutputSpec
+from heartwright.pathologies import Pathology
+from heartwright.spec import Spec
+from heartwright.units import Frequency, Time
+
+Positive = Annotated[Time, Field(gt=0)]
+KeyPath = tuple[str | int, ...]
+SURFACES = {
+    "ellipsoid": {"lv_endo", "epi", "base"},
+    "biventricle": {"lv_endo", "rv_endo", "epi", "base"},
+    "slab": {"xmin", "xmax", "ymin", "ymax", "zmin", "zmax"},
+}
+
+
+def _cycle_length(heart_rate: float | None) -> float:
+    return 1 / heart_rate if heart_rate else 800.0
+
+
+class TimeSpec(Spec):
+    """How long, how fast, in which steps.
+
+    A beat of `cycle_length` (or of one over `heart_rate`) starts with the atria; the ventricles follow after
+    `av_delay`. The run lasts `beats` cycles unless `end` says otherwise. `dt` is the step of mechanics and
+    circulation, `dt_ep` the largest step of electrophysiology inside it.
+    """
+
+    heart_rate: Annotated[Frequency, Field(gt=0)] | None = None
+    cycle_length: Positive = Field(default_factory=lambda given: _cycle_length(given.get("heart_rate")))
+    beats: PositiveInt = 1
+    end: Positive | None = None
+    dt: Positive = "1 ms"
+    dt_ep: Positive = "0.05 ms"
+    av_delay: Annotated[Time, Field(ge=0)] = "160 ms"
+
+    @property
+    def duration(self) -> float:
+        """The length of the run [ms]."""
+        return self.beats * self.cycle_length if self.end is None else self.end
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        if self.heart_rate and abs(self.heart_rate * self.cycle_length - 1) > 1e-6:
+            raise ValueError("heart_rate and cycle_length contradict each other; give one and set the other to null")
+        if self.dt_ep > self.dt:
+            raise ValueError(f"dt_ep ({self.dt_ep:g} ms) must not be larger than dt ({self.dt:g} ms)")
+        if self.dt > self.duration:
+            raise ValueError(f"dt ({self.dt:g} ms) must not be larger than the run ({self.duration:g} ms)")
+        if self.av_delay >= self.cycle_length:
+            raise ValueError(f"av_delay must be shorter than the cycle ({self.cycle_length:g} ms)")
+        return self
+
+
+class Contradiction(InputError):
+    """Blocks of a scenario that do not fit together: (key path, reason) each."""
+
+    def __init__(self, *problems: tuple[KeyPath, str]):
+        super().__init__(*(f"{'.'.join(map(str, path))}: {reason}" for path, reason in problems))
+        self.problems = problems
+
+    def __reduce__(self):
+        return type(self), self.problems
+
+
+class Scenario(Spec):
+    """The root of the tree. `name` names the run folder; it is not inherited by `extends`."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+    title: str = ""
+    time: TimeSpec = TimeSpec()
+    mesh: MeshSpec
+    electrophysiology: ElectrophysiologySpec | None = None
+    mechanics: MechanicsSpec | None = None
+    circulation: CirculationSpec | None = None
+    pathologies: list[Pathology] = Field(default_factory=list)
+    devices: list[Device] = Field(default_factory=list)
+    output: OutputSpec = OutputSpec()
+
+    @model_validator(mode="after")
+    def _blocks_fit(self):
+        if problems := list(contradictions(self)):
+            raise Contradiction(*problems)
+        return self
+
+    def resolve(self) -> "Scenario":
+        """The scenario with its pathologies and then its devices worked into the other blocks."""
+        scenario = self.replace(pathologies=[], devices=[])
+        for change in (*self.pathologies, *self.devices):
+            scenario = change.apply(scenario)
+        return scenario
+
+
+def contradictions(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
+    """What no single block can know: places that do not exist, stimuli after the end, physics that miss each other."""
+    for block in ("electrophysiology", "mechanics", "circulation"):
+        if getattr(scenario, block) is None:
+            yield (block,), "is required: a beat needs electrophysiology, mechanics and circulation"
+    yield from _late_stimuli(scenario)
+    known = surfaces(scenario.mesh)
+    for path, name in _named_surfaces(scenario):
+        if known and name not in known:
+            yield path, f"the mesh has no surface '{name}'; it has: {', '.join(sorted(known))}"
+
+
+def surfaces(mesh: MeshSpec) -> set[str]:
+    """Names of the surfaces a mesh will have, as far as its spec tells; empty where only the file knows."""
+    return SURFACES[mesh.generate.type] if mesh.generate else set(mesh.regions)
+
+
+def _late_stimuli(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
+    stimuli = scenario.electrophysiology.stimuli if scenario.electrophysiology else []
+    for index, stimulus in enumerate(stimuli):
+        start = stimulus.start + (scenario.time.av_delay if stimulus.clock == "ventricles" else 0.0)
+        if start >= scenario.time.duration:
+            yield (
+                ("electrophysiology", "stimuli", index, "start"),
+                f"stimulus '{stimulus.name}' starts at {start:g} ms, after the end at {scenario.time.duration:g} ms",
+            )
+
+
+def _named_surfaces(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
+    """Every place of a scenario that names a surface of the mesh."""
+    if circulation := scenario.circulation:
+        yield from ((("circulation", "cavities", cavity), name) for cavity, name in circulation.cavities.items())
+    if mechanics := scenario.mechanics:
+        for index, boundary in enumerate(mechanics.boundaries):
+            yield ("mechanics", "boundaries", index, "where"), boundary.where
+    if (ep := scenario.electrophysiology) and ep.fast_endocardium:
+        for index, name in enumerate(ep.fast_endocardium.surfaces):
+            yield ("electrophysiology", "fast_endocardium", "surfaces", index), name
+
+
+def load(path: Path | str, overrides: Iterable[str] = ()) -> Scenario:
+    """The scenario of a file, its bases and `--set` overrides. Raises InputError with every finding."""
+    tree = read(Path(path), overrides)
+    missing = list(_missing_files(tree))
+    try:
+        scenario = Scenario.model_validate(tree.plain())
+    except ValidationError as error:
+        raise InputError(*explain(error, tree, Scenario), *missing) from None
+    except Contradiction as error:
+        raise InputError(*place(error.problems, tree), *missing) from None
+    if missing:
+        raise InputError(*missing)
+    return scenario
+
+
+def read(path: Path, overrides: Iterable[str] = ()) -> Node:
+    """The tree of a scenario file merged over its bases, `--set` overrides applied, paths made absolute."""
+    tree = _with_bases(path, ())
+    for text in overrides:
+        tree = _set(tree, text)
+    if not tree.has(("name",)):
+        tree = tree.put(("name",), Node(path.stem.lstrip("_"), str(path)))
+    return _absolute(tree)
+
+
+def dump(scenario: Scenario) -> str:
+    """The scenario as YAML text that loads to an equal scenario."""
+    text = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style, yaml.sort_base_mapping_type_on_output, yaml.width = False, False, 110
+    yaml.dump(scenario.model_dump(mode="json"), text)
+    return text.getvalue()
+
+
+def _with_bases(path: Path, seen: tuple[Path, ...]) -> Node:
+    """A file's tree over the tree of what it `extends`; only the last file's own `name` stays."""
+    own = _block(path)
+    base = own.value.pop("extends", None)
+    if base is None:
+        return own
+    chain = (*seen, path.resolve())
+    if not isinstance(base.value, str):
+        raise InputError(f"{base.place}: extends: expected the path of one scenario file")
+    target = Path(os.path.normpath(path.parent / base.value))
+    if target.resolve() in chain:
+        raise InputError(f"{base.place}: extends: {base.value} extends this file in turn; the chain has no end")
+    if not target.is_file():
+        raise InputError(f"{base.place}: extends: no file {target}{_nearest(target)}")
+    below = _with_bases(target, chain)
+    below.value.pop("name", None)
+    return merge(below, own)
+
+
+def _block(path: Path) -> Node:
+    if not path.is_file():
+        kind = "is a folder, not a scenario file" if path.is_dir() else f"no such file{_nearest(path)}"
+        raise InputError(f"{path}: {kind}")
+    own = read_file(path, str(path))
+    if own.value is None:
+        raise InputError(f"{path}: is empty; a scenario needs at least `mesh`")
+    if not isinstance(own.value, dict):
+        raise InputError(f"{own.place}: a scenario is a block of `key: value`")
+    return own
+
+
+def _nearest(path: Path) -> str:
+    """The files nearest in name to one that does not exist."""
+    folder = path.parent
+    names = sorted(p.name for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
+    return f"; nearest: {', '.join(str(folder / name) for name in near)}" if near else ""
+
+
+def _set(tree: Node, text: str) -> Node:
+    """The tree with one `a.b=value` merged in."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip() or "" in key.split("."):
+        raise InputError(f"--set {text}: write it as key=value, e.g. --set time.beats=2")
+    new = read_text(value, f"--set {text}", Path.cwd(), lines=False)
+    try:
+        return tree.put(tuple(key.strip().split(".")), new)
+    except ValueError as error:
+        raise InputError(f"--set {text}: {key}: {error}") from None
+
+
+def _paths_of_files(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
+    """Every value that names an input file: the mesh, and models given as a file instead of by name."""
+    if isinstance(node.value, dict):
+        for key, child in node.value.items():
+            yield from _paths_of_files(child, (*path, key))
+    elif isinstance(node.value, list):
+        for index, child in enumerate(node.value):
+            yield from _paths_of_files(child, (*path, index))
+    elif isinstance(node.value, str) and (
+        path == ("mesh", "file") or (path[-1:] == ("model",) and node.value.endswith(".mmt"))
+    ):
+        yield path, node
+
+
+def _absolute(tree: Node) -> Node:
+    """Paths of input files, which are relative to the file they are written in, made absolute."""
+    for path, node in _paths_of_files(tree):
+        target = os.path.abspath(node.folder / os.path.expanduser(node.value))
+        tree = tree.put(tuple(map(str, path)), Node(target, node.source, node.line, node.folder))
+    return tree
+
+
+def _missing_files(tree: Node) -> Iterator[str]:
+    for path, node in _paths_of_files(tree):
+        if not Path(node.value).is_file():
+            yield f"{node.place}: {'.'.join(map(str, path))}: no file {node.value}{_nearest(Path(node.value))}"
