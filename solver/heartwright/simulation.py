@@ -17,12 +17,15 @@ from heartwright.log import Log
 from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.solid import Solid
 from heartwright.mesh import geometry as geometries
+from heartwright.mesh.fibres import directions
 from heartwright.mesh.transfer import Transfer
+from heartwright.odes.model import read
 from heartwright.output import runfile
 from heartwright.output.fields import write_atomically
 from heartwright.parallel import together
 from heartwright.parts import restore, snapshot
 from heartwright.scenario import Scenario
+from heartwright.units import ML
 
 RETRIES = 4  # a step is halved at most this often before the run gives up
 
@@ -60,9 +63,9 @@ class Simulation:
         time_ = scenario.time
         self.clock = Clock(time_.dt, time_.duration, time_.cycle_length)
         self.heart = build(scenario, comm)
-        self.log.say(self.heart.describe())
+        dofs = ", ".join(f"{count:,} of the {equation}" for equation, count in self.heart.dofs().items())
+        self.log.say(f"unknowns: {dofs}")
         self.steps, self.retries, self._stop = 0, 0, 0
-        self._retries_before_stop = 0
 
     def run(self, start) -> int:
         """`start` the clock (begin or resume), then step to the end; returns the exit code."""
@@ -77,7 +80,7 @@ class Simulation:
     def begin(self) -> None:
         """Fill the heart to the start of its beat and write the first row and frame."""
         volumes = self.heart.fill()
-        self.log.say("filled: " + ", ".join(f"{name} {volume:.1f} mL" for name, volume in volumes.items()))
+        self.log.say("filled: " + ", ".join(f"{name} {volume / ML:.1f} mL" for name, volume in volumes.items()))
         self.recorder = Recorder(self.folder, self.scenario.output, self.heart, self.clock, self.comm)
         self.recorder.begin()
 
@@ -150,9 +153,8 @@ class Simulation:
 
     def _write_run_file(self, outcome: str, exit_code: int, message: str = "") -> None:
         with together(self.comm):
-            facts = self.heart.facts()
+            dofs = self.heart.dofs()
             if self.comm.rank == 0:
-                facts |= {"steps": {"value": self.steps, "unit": "1"}, "retries": {"value": self.retries, "unit": "1"}}
                 runfile.write(
                     self.folder,
                     outcome=outcome,
@@ -160,12 +162,12 @@ class Simulation:
                     message=message,
                     ranks=self.comm.size,
                     inputs=[Path(self.scenario.mesh.file)] if self.scenario.mesh.file else [],
-                    dofs=self.heart.dofs,
+                    dofs=dofs,
                     wall_s=time.perf_counter() - self.started,
                     phases=self.heart.watch.seconds,
                     period=self.clock.period,
-                    facts=facts,
-                    cite=self.heart.cite(),
+                    facts={"steps": self.steps, "retries": self.retries},
+                    cite=cite(self.scenario),
                 )
 
     def _line(self, seconds: float) -> str:
@@ -185,14 +187,23 @@ def build(scenario: Scenario, comm: MPI.Comm) -> Heart:
     """The heart a scenario describes, its mesh read or made, nothing stepped yet."""
     geometry = geometries.build(scenario.mesh, comm)
     fine = geometry.refined(scenario.mesh.refine)
-    time_, circulation = scenario.time, scenario.circulation
-    tissue = Tissue(
-        fine, scenario.electrophysiology, scenario.mesh.fibres, time_.dt_ep, time_.av_delay, time_.cycle_length
+    time_, cavities = scenario.time, scenario.circulation.cavities
+    fibres = directions(fine, scenario.mesh.fibres, "DG0")
+    return Heart(
+        tissue=Tissue(fine, scenario.electrophysiology, fibres, time_.dt_ep, time_.av_delay, time_.cycle_length),
+        contraction=Contraction(geometry, scenario.mechanics),
+        solid=Solid(geometry, scenario.mechanics, scenario.mesh.fibres, cavities, time_.dt),
+        circulation=Circulation(scenario.circulation, time_.cycle_length, time_.av_delay, tuple(cavities)),
+        transfer=Transfer(geometry, fine),
+        fibres=fibres[0],
     )
-    solid = Solid(geometry, scenario.mechanics, scenario.mesh.fibres, circulation.cavities, time_.dt)
-    contraction = Contraction(geometry, scenario.mechanics, time_.dt)
-    body = Circulation(circulation, time_.cycle_length, time_.av_delay, tuple(circulation.cavities))
-    return Heart(tissue, contraction, solid, body, Transfer(geometry, fine))
+
+
+def cite(scenario: Scenario) -> list[str]:
+    """DOIs of the models a scenario uses."""
+    models = [cells.model for cells in scenario.electrophysiology.cells]
+    models += [scenario.mechanics.active.model, scenario.circulation.model]
+    return [f"{name}: doi:{read(name).doi}" for name in dict.fromkeys(models)]
 
 
 class _StopSignals:

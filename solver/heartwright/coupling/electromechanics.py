@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+from dolfinx import fem
 
 from heartwright.body.circulation import Circulation
 from heartwright.electrophysiology.tissue import Tissue
@@ -27,10 +28,16 @@ class Heart:
     name = "heart"
 
     def __init__(
-        self, tissue: Tissue, contraction: Contraction, solid: Solid, circulation: Circulation, transfer: Transfer
+        self,
+        tissue: Tissue,
+        contraction: Contraction,
+        solid: Solid,
+        circulation: Circulation,
+        transfer: Transfer,
+        fibres: fem.Function,
     ):
         self.tissue, self.contraction, self.solid, self.circulation = tissue, contraction, solid, circulation
-        self.transfer = transfer
+        self.transfer, self.fibres = transfer, fibres
         self.watch = Stopwatch()
 
     @property
@@ -40,14 +47,19 @@ class Heart:
     def state(self) -> State:
         return {f"{part.name}.{key}": array for part in self.parts for key, array in part.state().items()}
 
-    def fill(self) -> None:
-        """Bring the heart from rest to the start of the beat: the circulation beats alone until it is periodic, then
-        the ventricles are filled to the pressures it has at that moment, and their volumes become its own."""
+    def fill(self) -> dict[str, float]:
+        """Bring the heart from rest to the start of the beat; returns the filled cavities' volumes [uL].
+
+        The circulation beats alone until it is periodic, then the ventricles are filled to the pressures it has at
+        that moment, and their volumes become its own.
+        """
         with self.watch("fill"):
             self.circulation.warm_up()
             preload = self.circulation.preload()
             self.solid.inflate(preload)
-            self.circulation.set_volumes(dict(zip(preload, self.solid.volumes(), strict=True)))
+            volumes = dict(zip(self.solid.cavities, self.solid.volumes().tolist(), strict=True))
+            self.circulation.set_volumes(volumes)
+        return volumes
 
     def step(self, t: float, dt: float) -> None:
         """From t to t + dt; raises SolveFailed, after which the state must be restored."""
@@ -62,24 +74,27 @@ class Heart:
         self.circulation.accept(t, dt, self.solid.p)
         self.solid.accept()
 
-    def cavity_error(self) -> float:
-        """Largest relative difference between a 3D cavity and its chamber in the circulation."""
-        chambers = self.circulation.cavity_volumes()
-        return float(np.max(np.abs(self.solid.volumes() - chambers) / chambers, initial=0.0))
-
     def observe(self, t: float) -> dict[str, tuple[float, str]]:
         """The row of the series at time t: name -> (value, unit). Collective."""
-        row = {name: in_report_units(name, value) for name, value in self.circulation.observables(t).items()}
+        body = self.circulation.observables(t)
+        row = {name: in_report_units(name, value) for name, value in body.items()}
         row |= {f"ecg_{lead}": (value, "mV") for lead, value in self.tissue.ecg().items()}
-        row["activated"] = (self.tissue.activated_fraction(), "1")
-        row["active_tension"] = (self.contraction.mean_tension(), "kPa")
-        row["cavity_error"] = (self.cavity_error(), "1")
+        row["activated"] = (self.tissue.summary()["activated"], "1")
+        row["active_tension"] = (self._mean(self.contraction.tension), "kPa")
+        row["cavity_error"] = (self._cavity_error(body), "1")
         row["newton"] = (float(self.solid.iterations), "1")
         return row
 
+    def grid(self) -> tuple[np.ndarray, np.ndarray]:
+        """This rank's own nodes (n, 3) of the stress-free fine mesh, and its cells (m, 4) in global node numbers."""
+        fine = self.tissue.geometry
+        nodes = fine.V1.dofmap.index_map
+        cells = fine.V1.dofmap.list[: fine.mesh.topology.index_map(3).size_local]
+        return fine.points[: nodes.size_local], nodes.local_to_global(cells.ravel()).reshape(-1, 4)
+
     def fields(self) -> dict[str, np.ndarray]:
-        """Nodal fields on the fine mesh, this rank's own nodes: (n,) or (n, 3)."""
-        own = self.tissue.geometry.own_vertices
+        """Nodal fields on the fine mesh, this rank's own nodes: (n,) or (n, 3). Collective."""
+        own = self.tissue.geometry.V1.dofmap.index_map.size_local
         return {
             "v": self.tissue.v.x.array[:own],
             "calcium": self.tissue.calcium()[:own],
@@ -87,6 +102,30 @@ class Heart:
             "u": self.transfer.prolong_p2(self.solid.u)[:own],
             "active_tension": self.transfer.prolong(self.contraction.tension)[:own],
         }
+
+    def fibre_cells(self) -> np.ndarray:
+        """Fibre direction (m, 3) of this rank's own cells of the fine mesh."""
+        own = self.tissue.geometry.mesh.topology.index_map(3).size_local
+        return self.fibres.x.array.reshape(-1, 3)[:own]
+
+    def dofs(self) -> dict[str, int]:
+        """Unknowns of each equation. The same on all ranks."""
+        space = self.solid.u.function_space.dofmap
+        return {
+            "tissue": self.tissue.geometry.V1.dofmap.index_map.size_global,
+            "solid": space.index_map.size_global * space.index_map_bs,
+        }
+
+    def _mean(self, nodal: np.ndarray) -> float:
+        """Mean over the vertices of the solid's mesh. Collective."""
+        index_map = self.solid.geometry.V1.dofmap.index_map
+        total = self.solid.geometry.comm.allreduce(float(nodal[: index_map.size_local].sum()))
+        return total / index_map.size_global
+
+    def _cavity_error(self, body: dict[str, float]) -> float:
+        """Largest relative difference between a 3D cavity and its chamber in the circulation. Collective."""
+        chambers = np.array([body[f"{cavity}_volume"] for cavity in self.solid.cavities])
+        return float(np.max(np.abs(self.solid.volumes() - chambers) / chambers, initial=0.0))
 
 
 def in_report_units(name: str, value: float) -> tuple[float, str]:

@@ -69,12 +69,14 @@ class Recorder:
         if not names:
             return None
         values = self.heart.fields()
+        axes = self.heart.tissue.geometry.coordinates.axes
         return Fields(
             self.folder / "fields",
             self.comm,
             *self.heart.grid(),
             components={name: 1 if values[name].ndim == 1 else 3 for name in names},
-            cell_vectors={"f0": self.heart.tissue.fibre_cells()},
+            cell_vectors={"f0": self.heart.fibre_cells()},
+            axes=np.array([axes.septal, axes.anterior, axes.axis]),
             frames=2 + self.clock.steps // max(1, round(self.spec.fields.every / self.clock.dt)),
         )
 

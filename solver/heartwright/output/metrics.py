@@ -10,7 +10,8 @@ def of_last_beat(series: Series, period: float) -> dict[str, Metric]:
     """Volumes, pressures and rates of the last whole beat, or of all there is if that is less than one.
 
     `series` as written to series.csv (ms, mmHg, mL, mL/s). EDV and ESV are the extremes of the volume; dP/dt is the
-    steepest central difference; the mean arterial pressure is the time average.
+    steepest central difference; the mean arterial pressure is the time average. The errors are the largest of the
+    whole run: of the total blood volume against its first value, of 3D cavities against their 0D chambers.
     """
     beat = _last_beat(series, period)
     found: dict[str, Metric] = {}
@@ -19,7 +20,28 @@ def of_last_beat(series: Series, period: float) -> dict[str, Metric]:
             found |= _ventricle(side, beat)
     if "arterial_pressure" in beat:
         found |= _arteries(beat, period)
+    if leads := [beat[name] for name in beat if name.startswith("ecg_")]:
+        found["qrs"] = {"value": qrs_duration(beat["time"], np.array(leads).T), "unit": "ms"}
+    if "blood_volume" in series:
+        blood = series["blood_volume"]
+        found["volume_error"] = {"value": float(np.max(abs(blood / blood[0] - 1))), "unit": "1"}
+        found["cavity_error"] = {"value": float(np.max(series["cavity_error"])), "unit": "1"}
     return found
+
+
+def qrs_duration(times: np.ndarray, leads: np.ndarray, fraction: float = 0.1, longest: float = 250.0) -> float:
+    """Duration [ms] of the QRS complex in leads (n_times, n_leads) over one cycle.
+
+    From the first to the last time, at most `longest` apart, at which the slope of the ECG (root mean square over the
+    leads) exceeds `fraction` of its greatest value; nan for a silent ECG.
+    """
+    if len(times) < 3:
+        return float("nan")
+    slope = np.sqrt(np.mean(np.gradient(leads, times, axis=0) ** 2, axis=1))
+    steep = times[slope > fraction * slope.max(initial=0.0)]
+    if len(steep) == 0:
+        return float("nan")
+    return float(steep[steep <= steep[0] + longest][-1] - steep[0])
 
 
 def valve_order(series: Series) -> list[str]:

@@ -117,13 +117,13 @@ def _heart(frame: dict[str, np.ndarray]):
 
 
 def _cut_open(heart):
-    """The half behind the plane through the long axis and the line between the ventricles."""
-    return heart.clip(normal="-y", origin=heart.center, crinkle=False)
+    """The posterior half, behind the plane through the long axis and the line between the ventricles."""
+    return heart.clip(normal="y", origin=heart.center, crinkle=False)
 
 
 def _look(plotter, heart, angle: float, title: str) -> None:
-    """A view from `angle` degrees about the long axis, a little from above."""
-    away = np.array([np.cos(np.radians(angle)), -np.sin(np.radians(angle)), 0.35])
+    """A view from `angle` degrees about the long axis, from the right over anterior, a little from above."""
+    away = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle)), 0.35])
     plotter.add_text(title, font_size=11, color="black")
     plotter.camera_position = [np.array(heart.center) + 4.0 * heart.length * away, heart.center, (0.0, 0.0, 1.0)]
     plotter.camera.view_angle = 12.5

@@ -9,7 +9,6 @@ from pathlib import Path
 import heartwright
 from heartwright.output import metrics, series
 from heartwright.output.fields import write_atomically
-from heartwright.output.metrics import Metric
 
 
 def write(
@@ -24,10 +23,10 @@ def write(
     wall_s: float,
     phases: dict[str, float],
     period: float,
-    facts: dict[str, Metric],
+    facts: dict[str, int],
     cite: list[str],
 ) -> None:
-    """Write `folder/run.json`; metrics are those of the last beat of series.csv together with `facts`."""
+    """Write `folder/run.json`; metrics are those of the last beat of series.csv, together with the counts `facts`."""
     path = folder / "series.csv"
     found = metrics.of_last_beat(series.read(path), period) if path.exists() else {}
     content = {
@@ -41,7 +40,7 @@ def write(
         "dofs": dofs,
         "wall_s": round(wall_s, 2),
         "phases": {name: round(seconds, 2) for name, seconds in phases.items()},
-        "metrics": found | facts,
+        "metrics": found | {name: {"value": value, "unit": "1"} for name, value in facts.items()},
         "cite": cite,
     }
     write_atomically(folder / "run.json", json.dumps(content, indent=1) + "\n")
