@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 
 from heartwright.mesh.where import Where
 from heartwright.spec import Spec
-from heartwright.units import Capacitance, Conductivity, CurrentDensity, Length, Speed, SurfaceToVolume, Time
+from heartwright.units import Capacitance, Conductivity, CurrentDensity, Length, Speed, SurfaceToVolume, Time, Voltage
 
 Point = tuple[Length, Length, Length]
 
@@ -17,7 +17,7 @@ class Cells(Spec):
     where: Where = "all"
     model: str = "tentusscher_panfilov_2006"  # name of a shipped .mmt file, or a path to one
     variant: str | None = None  # e.g. endo, mid, epi; None: the model as written
-    parameters: dict[str, float] = Field(default_factory=dict)  # qualified name -> value in the model's own unit
+    parameters: dict[str, float | str] = Field(default_factory=dict)  # name -> value, plain in the model's unit
 
 
 class Conductivities(Spec):
@@ -97,4 +97,4 @@ class ElectrophysiologySpec(Spec):
     stimuli: list[Stimulus] = Field(default_factory=list)
     regions: list[Region] = Field(default_factory=list)
     ecg: Ecg | None = Ecg()
-    tolerance: PositiveFloat = 1e-9  # of the linear solver, relative, in the energy norm
+    tolerance: Annotated[Voltage, Field(gt=0)] = "1e-7 mV"  # of the linear solver: RMS error of v in one step

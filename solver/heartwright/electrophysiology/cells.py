@@ -1,0 +1,80 @@
+"""Cells: the ionic models of a tissue, each integrated over the nodes of its region."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from mpi4py import MPI
+
+from heartwright.electrophysiology.spec import Cells
+from heartwright.errors import InputError
+from heartwright.odes.kernel import Kernel
+from heartwright.odes.model import read
+from heartwright.parallel import together
+from heartwright.parts import State
+
+# Second order in time like the splitting around it: a first-order scheme alone slows the wave by 4 % at 0.05 ms.
+SCHEME = "rush_larsen_2"
+
+
+def cell_kernel(cells: Cells, n: int, comm: MPI.Comm) -> Kernel:
+    """The kernel of one ionic model on n nodes: dv/dt = -i_ion + stimulus_current, and all its other states."""
+    model = read(cells.model, variant=cells.variant, parameters=cells.parameters)
+    return Kernel(model, n, inputs=("stimulus_current",), scheme=SCHEME, comm=comm)
+
+
+def cell_digest(cells: Cells) -> str:
+    """A digest of the model with its variant and parameters: equal for equal equations."""
+    model = read(cells.model, variant=cells.variant, parameters=cells.parameters)
+    return hashlib.sha256(model.source.code().encode()).hexdigest()
+
+
+def owners(masks: Sequence[np.ndarray]) -> np.ndarray:
+    """For every node the index of the last mask that holds it; -1 where none does."""
+    owner = np.full(len(masks[0]), -1)
+    for index, mask in enumerate(masks):
+        owner[mask] = index
+    return owner
+
+
+class Population:
+    """The cells at the n nodes of this rank.
+
+    Raises InputError when a node belongs to no entry of `cells`.
+    """
+
+    def __init__(self, entries: Sequence[Cells], nodes_of: Callable[[Cells], np.ndarray], n: int, comm: MPI.Comm):
+        owner = owners([nodes_of(entry)[:n] for entry in entries])
+        with together(comm):
+            if np.any(owner < 0):
+                raise InputError(
+                    "electrophysiology.cells: some nodes belong to no entry: let the first say `where: all`"
+                )
+        self.nodes = [np.flatnonzero(owner == index) for index in range(len(entries))]
+        self.kernels = [cell_kernel(entry, len(at), comm) for entry, at in zip(entries, self.nodes, strict=True)]
+        self.v = [kernel["membrane_potential"] for kernel in self.kernels]
+
+    def rest(self, v: np.ndarray) -> None:
+        """Write the cells' own potentials into v (n,)."""
+        for at, row in zip(self.nodes, self.v, strict=True):
+            v[at] = row
+
+    def stimulate(self, current: np.ndarray) -> None:
+        """Set the stimulus current at all nodes (n,) [uA/uF]."""
+        for at, kernel in zip(self.nodes, self.kernels, strict=True):
+            kernel.set("stimulus_current", current[at])
+
+    def react(self, t: float, dt: float, v: np.ndarray) -> None:
+        """Advance all cells over [t, t + dt] from the potential v (n,), in place."""
+        for at, row, kernel in zip(self.nodes, self.v, self.kernels, strict=True):
+            np.take(v, at, out=row, mode="clip")
+            kernel.step(t, dt)
+            v[at] = row
+
+    def read(self, label: str, values: np.ndarray) -> None:
+        """Write the state called `label` into values (n,)."""
+        for at, kernel in zip(self.nodes, self.kernels, strict=True):
+            values[at] = kernel[label]
+
+    def state(self) -> State:
+        return {f"cells_{index}": kernel.y for index, kernel in enumerate(self.kernels)}

@@ -1,0 +1,198 @@
+"""Conductivity: how well the tissue conducts, given directly or as the speeds a wave should travel at.
+
+Hearts are meshed more coarsely than the wave front is wide, and then the speed depends on the mesh: at 1 mm the
+measured conductivities give wrong speeds, or none. So the wanted speed is the input, and the conductivity is the one
+that gives this speed on a cable with the same elements, time step, splitting and cells.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable
+
+import numpy as np
+from dolfinx import fem
+from mpi4py import MPI
+from scipy.linalg import lapack
+from scipy.spatial import cKDTree
+
+from heartwright import __version__
+from heartwright.electrophysiology.cells import SCHEME, cell_digest, cell_kernel
+from heartwright.electrophysiology.spec import Cells, Conductivities, ElectrophysiologySpec, FastEndocardium
+from heartwright.errors import InputError, SolveFailed
+from heartwright.linalg import JIT
+from heartwright.mesh.geometry import Geometry
+from heartwright.mesh.select import select_cells
+from heartwright.native import cache_folder
+from heartwright.parallel import together
+
+CABLES = 8  # conductivities tried at once
+NODES = 25  # at least, per cable
+LENGTH = 15.0  # mm at least, per cable
+
+
+class Bundle:
+    """Separate cables of equal length and different diffusivity D, stepped side by side.
+
+    dv/dt = D v'' - i_ion + i_stim on linear elements of length h with consistent mass, Crank-Nicolson diffusion
+    within the same splitting as the tissue. Diffusivities in mm^2/ms, lengths in mm.
+    """
+
+    def __init__(self, cells: Cells, h: float, dt: float, diffusivities: np.ndarray):
+        self.h, self.dt, self.D = h, dt, np.asarray(diffusivities)
+        self.n = max(NODES, round(LENGTH / h)) + 1
+        self.kernel = cell_kernel(cells, self.n * len(self.D), MPI.COMM_SELF)
+        mass = _tridiagonal(self.n, len(self.D), h / 3, h / 6)
+        diagonal, off = _tridiagonal(self.n, len(self.D), 1 / h, -1 / h)
+        D = np.repeat(self.D, self.n)
+        self._stiffness = D * diagonal, D[:-1] * off
+        self._factor = lapack.dpttrf(*(m + dt / 2 * k for m, k in zip(mass, self._stiffness, strict=True)))[:2]
+
+    def speeds(self, slowest: float) -> np.ndarray:
+        """Speeds [mm/ms] over the middle of each cable; 0 where the wave is slower than `slowest` or dies out."""
+        v, v_mid = self.kernel["membrane_potential"], self.kernel["membrane_potential"].copy()
+        activation = np.full(v.shape, np.nan)
+        first, last = (int(fraction * (self.n - 1)) for fraction in (0.4, 0.8))
+        ends = activation.reshape(-1, self.n)[:, last]
+        steps = int((5.0 + last * self.h / slowest) / self.dt)
+        for step in range(steps):
+            self._stimulate(step)
+            before = v.copy()
+            self.kernel.step(step * self.dt, self.dt)
+            middle = (before + v) / 2
+            crossed = np.flatnonzero((middle > 0) & (v_mid <= 0) & np.isnan(activation))
+            part = v_mid[crossed] / (v_mid[crossed] - middle[crossed])
+            activation[crossed] = (step - 1 + part) * self.dt
+            v_mid = middle
+            if np.isfinite(ends).all():
+                break
+            self._diffuse(v)
+        delay = ends - activation.reshape(-1, self.n)[:, first]
+        return np.where(delay > 0, (last - first) * self.h / np.where(delay > 0, delay, 1), 0.0)
+
+    def _stimulate(self, step: int) -> None:
+        """60 uA/uF for 2 ms over the first 1.5 mm and at least two nodes."""
+        current = np.zeros((len(self.D), self.n))
+        if step * self.dt < 2.0:
+            current[:, : max(2, round(1.5 / self.h) + 1)] = 60.0
+        self.kernel.set("stimulus_current", current.ravel())
+
+    def _diffuse(self, v: np.ndarray) -> None:
+        """(M + dt/2 K) dv = -dt K v, tridiagonal for all cables together."""
+        diagonal, off = self._stiffness
+        right = diagonal * v
+        right[1:] += off * v[:-1]
+        right[:-1] += off * v[1:]
+        v -= self.dt * lapack.dpttrs(*self._factor, right)[0]
+
+
+def _tridiagonal(n: int, cables: int, corner: float, beside: float) -> tuple[np.ndarray, np.ndarray]:
+    """Both diagonals of separate cables with the element matrix [[corner, beside], [beside, corner]]."""
+    diagonal, off = np.full((cables, n), 2 * corner), np.full((cables, n), beside)
+    diagonal[:, [0, -1]] = corner
+    off[:, -1] = 0.0
+    return diagonal.ravel(), off.ravel()[:-1]
+
+
+def cable_diffusivity(cells: Cells, speed: float, h: float, dt: float) -> float:
+    """The diffusivity [mm^2/ms] with which a plane wave travels at `speed` [mm/ms] on elements of length h [mm].
+
+    Raises InputError when elements of this length block so slow a wave.
+    """
+    guess = 0.25 * speed**2 + 0.11 * h * speed**0.5  # fits the ten Tusscher-Panfilov cell; only starts the search
+    low, high = guess / 4, guess * 4
+    for _ in range(8):
+        D = np.geomspace(low, high, CABLES)
+        speeds = Bundle(cells, h, dt, D).speeds(slowest=speed / 3)
+        above = int(np.argmax(speeds > speed))
+        if speeds[above] <= speed:
+            low, high = high / 2, high * 8
+        elif above == 0:
+            low, high = low / 8, low * 2
+        elif high / low > 2 or (speeds[above - 1] == 0 and high / low > 1.01):
+            low, high = D[above - 1], D[above]
+        else:
+            break
+    else:
+        raise SolveFailed("conductivity", f"no conductivity found that gives {speed:g} m/s on elements of {h:g} mm")
+    if speeds[above - 1] == 0:
+        raise InputError(
+            f"electrophysiology.conduction: a wave of {speed:g} m/s dies out between nodes {h:g} mm apart (the slowest "
+            f"that survives has {speeds[above]:.2f} m/s): refine the mesh (mesh.refine) or ask for a higher speed"
+        )
+    around = slice(above - 1, above + 1)
+    return float(np.exp(np.interp(np.log(speed), np.log(speeds[around]), np.log(D[around]))))
+
+
+def cached_diffusivity(cells: Cells, speed: float, h: float, dt: float) -> float:
+    """`cable_diffusivity`, remembered on disk under the digest of everything it depends on."""
+    key = json.dumps([cell_digest(cells), SCHEME, speed, h, dt, __version__])
+    path = cache_folder() / f"conductivity-{hashlib.sha256(key.encode()).hexdigest()[:32]}.txt"
+    with contextlib.suppress(OSError, ValueError):
+        return float(path.read_text())
+    D = cable_diffusivity(cells, speed, h, dt)
+    temporary = path.with_suffix(f".{os.getpid()}")
+    with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
+        temporary.write_text(repr(D))
+        temporary.replace(path)
+    return D
+
+
+def effective_length(geometry: Geometry) -> float:
+    """The element length [mm] of the cable that conducts like the mesh: (6 volume / number of cells)^(1/3).
+
+    A box split into six tetrahedra per cube of side h behaves along its axes exactly as a cable of elements h, whose
+    hat functions are the sums of the box's over each plane of nodes; this length is h there, where the mean edge is
+    1.28 h. Three digits, so that it does not depend on the order of summation. Collective.
+    """
+    volume = geometry.comm.allreduce(fem.assemble_scalar(fem.form(1.0 * geometry.dx, jit_options=JIT)))
+    cells = geometry.mesh.topology.index_map(geometry.mesh.topology.dim).size_global
+    return float(f"{(6 * volume / cells) ** (1 / 3):.3g}")
+
+
+def conductivities(spec: ElectrophysiologySpec, factor: float, h: float, dt: float) -> np.ndarray:
+    """Fibre, sheet and normal conductivity [mS/mm] of tissue that conducts `factor` times faster than `spec` says."""
+    conduction = spec.conduction
+    if isinstance(conduction, Conductivities):
+        return factor**2 * np.array([conduction.fibre, conduction.sheet, conduction.normal])
+    speeds = factor * conduction.fibre, factor * conduction.cross
+    fibre, cross = (spec.chi * spec.Cm * cached_diffusivity(spec.cells[0], speed, h, dt) for speed in speeds)
+    return np.array([fibre, cross, cross])
+
+
+def conductivity_fields(geometry: Geometry, spec: ElectrophysiologySpec, dt: float) -> fem.Function:
+    """Conductivities along f0, s0 and n0 [mS/mm] as one DG0 field of three components. Collective.
+
+    The fast endocardium and the regions of `spec` are in it. Raises InputError when a wanted speed cannot be had.
+    """
+    field = fem.Function(fem.functionspace(geometry.mesh, ("DG", 0, (3,))), name="conductivity")
+    values = field.x.array.reshape(-1, 3)
+    h = effective_length(geometry)
+    values[:] = _on_rank_0(geometry.comm, lambda: conductivities(spec, 1.0, h, dt))
+    fast = spec.fast_endocardium
+    if fast is not None:
+        layer = endocardial_layer(geometry, fast)
+        values[layer] = _on_rank_0(geometry.comm, lambda: conductivities(spec, fast.speed_factor, h, dt))
+    for region in spec.regions:
+        values[select_cells(geometry, region.where)] *= region.conduction_scale
+    return field
+
+
+def endocardial_layer(geometry: Geometry, fast: FastEndocardium) -> np.ndarray:
+    """Cells (bool, local) that touch a surface of `fast` or whose midpoint is within its thickness. Collective."""
+    corners = np.vstack([geometry.points[geometry.local_triangles(name).ravel()] for name in fast.surfaces])
+    surface = np.vstack(geometry.comm.allgather(np.unique(corners, axis=0)))
+    nodes = geometry.points[geometry.V1.dofmap.list]
+    tree = cKDTree(surface)
+    touches = np.any(tree.query(nodes)[0] < 1e-9, axis=1)
+    return touches | (tree.query(nodes.mean(axis=1))[0] <= fast.thickness)
+
+
+def _on_rank_0(comm: MPI.Comm, compute: Callable[[], np.ndarray]) -> np.ndarray:
+    """The result of `compute`, run by rank 0, on all ranks; so is its failure."""
+    result = None
+    with together(comm):
+        if comm.rank == 0:
+            result = compute()
+    return comm.bcast(result)

@@ -1,0 +1,160 @@
+"""Tissue: the monodomain equation, chi Cm dv/dt = div(sigma grad v) - chi Cm (i_ion - i_stim)."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from dolfinx import fem
+from mpi4py import MPI
+
+from heartwright.electrophysiology.cells import Population
+from heartwright.electrophysiology.conductivity import conductivity_fields
+from heartwright.electrophysiology.diffusion import Diffusion, conductivity_tensor
+from heartwright.electrophysiology.ecg import PseudoECG
+from heartwright.electrophysiology.spec import ElectrophysiologySpec
+from heartwright.electrophysiology.stimulus import Stimulation
+from heartwright.errors import SolveFailed
+from heartwright.mesh.geometry import Geometry
+from heartwright.mesh.select import select
+from heartwright.parts import State
+from heartwright.stopwatch import Stopwatch
+
+THRESHOLD = 0.0  # mV, as in Niederer et al. 2011, doi:10.1098/rsta.2011.0139
+
+
+class Tissue:
+    """Cells coupled by diffusion, second order in space and time.
+
+    Strang splitting (doi:10.1137/0705041): half a step of the cells, a step of diffusion, half a step of the cells;
+    inside one `step` call the two halves that meet are one. Cells are integrated at the nodes.
+
+    geometry: the electrophysiology mesh. directions: f0, s0, n0 (UFL, orthonormal). dt: largest substep [ms].
+    onset, period: onset of ventricular activation within the cycle, and the cycle's length [ms].
+
+    v: transmembrane potential [mV]. activation: time [ms] at which v first rose through 0 mV in the present cycle, nan
+    where it has not yet (local, ghosts included).
+
+    Raises InputError when a place of `spec` holds no node or a wanted speed cannot be had.
+    """
+
+    name = "tissue"
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        spec: ElectrophysiologySpec,
+        directions: Sequence,
+        dt: float,
+        onset: float = 0.0,
+        period: float = 1000.0,
+    ):
+        self.geometry, self.dt, self.period = geometry, dt, period
+        self.watch = Stopwatch()
+        self.v = fem.Function(geometry.V1, name="v")
+        self.n = geometry.V1.dofmap.index_map.size_local
+        self._v = self.v.x.array[: self.n]
+
+        def nodes_of(item):
+            return select(geometry, item.where)
+
+        self.cells = Population(spec.cells, nodes_of, self.n, geometry.comm)
+        self.stimulation = Stimulation(spec.stimuli, nodes_of, self.n, onset, period)
+        sigma = conductivity_tensor(conductivity_fields(geometry, spec, dt), directions)
+        self.diffusion = Diffusion(geometry, sigma, spec.chi * spec.Cm, spec.tolerance, self.watch)
+        self._ecg = PseudoECG.around(geometry, sigma, spec.ecg)
+
+        self.cells.rest(self._v)
+        self.v.x.scatter_forward()
+        self._calcium = fem.Function(geometry.V1, name="calcium")
+        self._activation = fem.Function(geometry.V1, name="activation")
+        self.activation = self._activation.x.array
+        self.activation[:] = np.nan
+        self._cycle = np.zeros(1)
+        self._before, self._middle = self._v.copy(), self._v.copy()
+
+    def step(self, t: float, dt: float) -> None:
+        """Advance from t to t + dt [ms] in equal substeps of at most the tissue's own. Collective.
+
+        Raises SolveFailed when the potential is no longer finite.
+        """
+        substeps = math.ceil(dt / self.dt - 1e-9)
+        h = dt / substeps
+        self._begin_cycle(t)
+        self._middle[:] = self._v
+        self._react(t, h / 2)
+        for k in range(1, substeps + 1):
+            self.diffusion.step(h, self.v)
+            last = k == substeps
+            self._react(t + (k - 0.5) * h, h / 2 if last else h)
+            self._mark(t + k * h, h, last)
+        self.v.x.scatter_forward()
+        self._activation.x.scatter_forward()
+        self._check()
+
+    def calcium(self) -> np.ndarray:
+        """Intracellular calcium [mM] at the nodes, ghosts included. Collective."""
+        self.cells.read("calcium", self._calcium.x.array[: self.n])
+        self._calcium.x.scatter_forward()
+        return self._calcium.x.array
+
+    def ecg(self) -> dict[str, float]:
+        """The leads of the pseudo-ECG [mV]; none where there are no electrodes. Collective."""
+        return self._ecg.leads(self._v) if self._ecg else {}
+
+    def summary(self) -> dict[str, float]:
+        """Activation of the present cycle (first, last, total [ms], share of nodes), solver effort. Collective."""
+        activated = self.activation[: self.n][np.isfinite(self.activation[: self.n])]
+        comm = self.geometry.comm
+        first = comm.allreduce(activated.min(initial=np.inf), op=MPI.MIN)
+        last = comm.allreduce(activated.max(initial=-np.inf), op=MPI.MAX)
+        count = comm.allreduce(len(activated))
+        return {
+            "activation_first": first if count else math.nan,
+            "activation_last": last if count else math.nan,
+            "activation_total": last - first if count else math.nan,
+            "activated": count / self.geometry.V1.dofmap.index_map.size_global,
+            "cg_iterations": self.diffusion.iterations / max(1, self.diffusion.steps),
+        }
+
+    def state(self) -> State:
+        own = {"v": self.v.x.array, "activation": self.activation, "cycle": self._cycle}
+        return own | self.cells.state() | self.diffusion.state()
+
+    def _begin_cycle(self, t: float) -> None:
+        """Forget the activation times of the cycle before."""
+        cycle = math.floor(t / self.period + 1e-9)
+        if cycle != self._cycle[0]:
+            self._cycle[0] = cycle
+            self.activation[:] = np.nan
+
+    def _react(self, t: float, dt: float) -> None:
+        with self.watch("ep_cells"):
+            if self.stimulation.update(t, dt):
+                self.cells.stimulate(self.stimulation.current)
+            self._before[:] = self._v
+            self.cells.react(t, dt, self._v)
+
+    def _mark(self, t: float, dt: float, last: bool) -> None:
+        """Note the nodes that rose through the threshold in [t - dt, t], by linear interpolation.
+
+        Within the chain of merged steps the potential at t lies half way through the cells' step.
+        """
+        with self.watch("ep_activation"):
+            if last:
+                self._before[:] = self._v
+            else:
+                self._before += self._v
+                self._before *= 0.5
+            rose = np.flatnonzero((self._before > THRESHOLD) & (self._middle <= THRESHOLD))
+            rose = rose[np.isnan(self.activation[rose])]
+            old, new = self._middle[rose], self._before[rose]
+            self.activation[rose] = t - dt + dt * (THRESHOLD - old) / (new - old)
+            self._middle, self._before = self._before, self._middle
+
+    def _check(self) -> None:
+        """A wave that runs away becomes inf or nan within a few steps."""
+        largest = np.abs(self._v).max(initial=0.0)
+        if not self.geometry.comm.allreduce(bool(largest < 1e3), op=MPI.LAND):
+            raise SolveFailed(
+                "monodomain equation", "the potential left the range of +-1000 mV: use a smaller time step"
+            )
