@@ -5,7 +5,7 @@ import sys
 
 from mpi4py import MPI
 
-from heartwright.errors import HeartwrightError, INTERNAL
+from heartwright.errors import INTERNAL, HeartwrightError
 
 
 @contextlib.contextmanager
@@ -18,7 +18,7 @@ def together(comm: MPI.Comm):
     error = None
     try:
         yield
-    except Exception as caught:  # noqa: BLE001 - whatever it is, all ranks must hear of it
+    except Exception as caught:  # whatever it is, all ranks must hear of it
         error = caught
     first = next((e for e in comm.allgather(_portable(error)) if e is not None), None)
     if first is not None:

@@ -5,7 +5,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt, StringConstraints, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -14,10 +14,11 @@ from heartwright.body.spec import CirculationSpec
 from heartwright.devices import Device
 from heartwright.document import Node, merge, read_file, read_text
 from heartwright.electrophysiology.spec import ElectrophysiologySpec
-from heartwright.errors import InputError
+from heartwright.errors import InputError, did_you_mean
 from heartwright.explain import explain, place
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mesh.spec import MeshSpec
+from heartwright.odes.model import list_models
 from heartwright.output.spec import OutputSpec
 from heartwright.pathologies import Pathology
 from heartwright.spec import Spec
@@ -115,6 +116,7 @@ def contradictions(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
         if getattr(scenario, block) is None:
             yield (block,), "is required: a beat needs electrophysiology, mechanics and circulation"
     yield from _late_stimuli(scenario)
+    yield from _unknown_models(scenario)
     known = surfaces(scenario.mesh)
     for path, name in _named_surfaces(scenario):
         if known and name not in known:
@@ -135,6 +137,22 @@ def _late_stimuli(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
                 ("electrophysiology", "stimuli", index, "start"),
                 f"stimulus '{stimulus.name}' starts at {start:g} ms, after the end at {scenario.time.duration:g} ms",
             )
+
+
+def _unknown_models(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
+    chosen: list[tuple[KeyPath, str]] = []
+    if ep := scenario.electrophysiology:
+        chosen += [(("electrophysiology", "cells", i, "model"), cells.model) for i, cells in enumerate(ep.cells)]
+    if mechanics := scenario.mechanics:
+        chosen.append((("mechanics", "active", "model"), mechanics.active.model))
+    if circulation := scenario.circulation:
+        chosen.append((("circulation", "model"), circulation.model))
+    known = list_models()
+    yield from ((key, f"no model '{name}'{did_you_mean(name, known)}") for key, name in chosen if not _is_known(name))
+
+
+def _is_known(model: str) -> bool:
+    return model in list_models() or model.endswith(".mmt")
 
 
 def _named_surfaces(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
@@ -181,6 +199,30 @@ def dump(scenario: Scenario) -> str:
     yaml.default_flow_style, yaml.sort_base_mapping_type_on_output, yaml.width = False, False, 110
     yaml.dump(scenario.model_dump(mode="json"), text)
     return text.getvalue()
+
+
+def differences(before: Scenario, after: Scenario) -> Iterator[str]:
+    """`key: old -> new` for every value that differs; items of a list that have a name are told apart by it."""
+    old, new = (dict(_leaves(scenario.model_dump(mode="json"))) for scenario in (before, after))
+    for key in [*old, *(key for key in new if key not in old)]:
+        if key not in new:
+            yield f"- {key}: {old[key]}"
+        elif key not in old:
+            yield f"+ {key}: {new[key]}"
+        elif old[key] != new[key]:
+            yield f"  {key}: {old[key]} -> {new[key]}"
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of nested blocks and lists with its dotted key; what is not set is left out."""
+    if isinstance(value, list):
+        named = all(isinstance(item, dict) and "name" in item for item in value)
+        value = {item["name"] if named else str(index): item for index, item in enumerate(value)}
+    if isinstance(value, dict):
+        for name, child in value.items():
+            yield from _leaves(child, f"{key}.{name}" if key else name)
+    elif value is not None:
+        yield key, value
 
 
 def _with_bases(path: Path, seen: tuple[Path, ...]) -> Node:

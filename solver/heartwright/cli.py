@@ -1,0 +1,296 @@
+"""The command line: run, restart, check, show, list, compare, report, doctor."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import click
+import typer
+
+from heartwright import __version__, scenario
+from heartwright.errors import BAD_INPUT, DONE, INTERNAL, HeartwrightError, InputError, StorageError
+
+LOCK = ".lock"
+UNUSED = {LOCK, "resolved.yaml", "log.txt"}  # what a run folder holds before there are results
+INTERRUPTED = 130  # as shells say it: 128 + SIGINT
+PATIENCE = 10.0  # seconds that a failed rank waits for the others to fail too
+
+app = typer.Typer(
+    help="Cardiac electromechanics with the body attached.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+File = Annotated[Path, typer.Argument(help="scenario file (YAML)", show_default=False)]
+Run = Annotated[Path, typer.Argument(help="folder of a run", show_default=False)]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one value, e.g. time.beats=2")
+]
+
+
+@app.command()
+def run(
+    file: File,
+    set_: Set = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="folder of the run [runs/NAME]")] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace an earlier run in that folder")] = False,
+) -> None:
+    """Simulate a scenario."""
+    comm = _world()
+    from heartwright.parallel import together
+
+    with together(comm):
+        described = scenario.load(file, set_ or ()).resolve()
+    folder = (output or Path("runs") / described.name).absolute()
+    with together(comm):
+        lock = _prepare(folder, force) if comm.rank == 0 else None
+    from heartwright import simulation
+
+    with _held(lock, folder):
+        _leave_the_users_folder()
+        raise typer.Exit(simulation.run(described, folder, comm))
+
+
+@app.command()
+def restart(folder: Run, set_: Set = None) -> None:
+    """Go on with a stopped or killed run from its newest checkpoint, on the same number of ranks."""
+    comm = _world()
+    from heartwright.parallel import together
+
+    folder = folder.absolute()
+    with together(comm):
+        if not (folder / "resolved.yaml").is_file():
+            raise InputError(f"{folder}: no run to restart here (it has no resolved.yaml)")
+        lock = _claim(folder) if comm.rank == 0 else None
+    from heartwright import simulation
+
+    with _held(lock, folder):
+        _leave_the_users_folder()
+        raise typer.Exit(simulation.restart(folder, comm, list(set_ or ())))
+
+
+@app.command()
+def check(file: File, set_: Set = None) -> None:
+    """Find every mistake in a scenario, without computing anything."""
+    described = scenario.load(file, set_ or ()).resolve()
+    time_ = described.time
+    steps = round(time_.duration / time_.dt)
+    typer.echo(f"{file}: good. {described.name}: {time_.duration:g} ms in {steps} steps of {time_.dt:g} ms")
+
+
+@app.command()
+def show(
+    file: File,
+    set_: Set = None,
+    diff: Annotated[Path | None, typer.Option("--diff", metavar="BASE", help="only what differs from BASE")] = None,
+) -> None:
+    """Print a scenario with its bases, pathologies and devices worked in."""
+    resolved = scenario.load(file, set_ or ()).resolve()
+    if diff is None:
+        typer.echo(scenario.dump(resolved), nl=False)
+    else:
+        for line in scenario.differences(scenario.load(diff).resolve(), resolved):
+            typer.echo(line)
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str | None, typer.Argument(help="scenarios, models, pathologies, devices or laws")] = None,
+) -> None:
+    """List what there is to choose from."""
+    from heartwright import catalogue
+
+    for line in catalogue.lines(kind):
+        typer.echo(line)
+
+
+@app.command()
+def compare(
+    first: Run,
+    second: Run,
+    output: Annotated[Path, typer.Option("-o", "--output", help="the page to write")] = Path("compare.html"),
+) -> None:
+    """Lay two runs over each other: loops, ECG, table of differences, in one HTML page."""
+    from heartwright.output import report as reports
+
+    with _storage(output):
+        typer.echo(f"written: {reports.compare(first, second, output)}")
+
+
+@app.command()
+def report(folder: Run) -> None:
+    """Write the report of a run again."""
+    from heartwright.output import report as reports
+
+    with _storage(folder):
+        typer.echo(f"written: {reports.write(folder)}")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what Heartwright finds of what it needs, and what is wrong."""
+    from heartwright import doctor as examination
+
+    healthy = True
+    for finding in examination.examine():
+        typer.echo(str(finding))
+        healthy = healthy and finding.good
+    raise typer.Exit(DONE if healthy else INTERNAL)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; every error becomes a message and an exit code. Raises nothing."""
+    try:
+        return _exit_code(app(arguments, standalone_mode=False, prog_name="heartwright"))
+    except click.ClickException as error:
+        return _leave(error.format_message() + _usage(error), BAD_INPUT)
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader of our output has left; so do we, quietly
+        return DONE
+    except HeartwrightError as error:
+        return _leave(str(error), error.exit_code)
+    except Exception as error:  # a mistake of ours: kept for us, one line for the user
+        return _leave(f"internal error: {type(error).__name__}: {error} (details in {_crash_log()})", INTERNAL)
+
+
+def _exit_code(result: Any) -> int:
+    return result if isinstance(result, int) else DONE
+
+
+def _usage(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"\nTry: {context.command_path} --help" if context else ""
+
+
+def _world() -> Any:
+    """The communicator of all ranks, with what would run foreign code or hang shut out before anything starts."""
+    import petsc4py
+
+    petsc4py.init([sys.argv[0], "-skip_petscrc"])  # a .petscrc in the current folder can load libraries
+    from mpi4py import MPI
+
+    from heartwright.parallel import abort_on_uncaught
+
+    abort_on_uncaught(MPI.COMM_WORLD)
+    asked = int(os.environ.get("SLURM_STEP_NUM_TASKS") or os.environ.get("SLURM_NTASKS") or 1)
+    if asked > 1 and MPI.COMM_WORLD.size == 1:
+        raise InputError(f"Slurm started {asked} tasks, but MPI sees one: use `srun --mpi=pmix` (or mpirun)")
+    return MPI.COMM_WORLD
+
+
+def _leave_the_users_folder() -> None:
+    """Compute from `/`: DOLFINx and PETSc read option files from the current folder, and those can run code."""
+    os.chdir("/")
+
+
+def _prepare(folder: Path, force: bool) -> TextIO:
+    """An empty folder for a run, and its lock; a folder that holds anything but a run is never emptied."""
+    with _storage(folder):
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder}: is a file; choose another folder with -o")
+        folder.mkdir(parents=True, exist_ok=True)
+        inside = {path.name for path in folder.iterdir()}
+        if inside - UNUSED and not (folder / "resolved.yaml").exists():
+            raise InputError(f"{folder}: is not empty and holds no run; choose another folder with -o")
+        if inside - UNUSED and not force:
+            raise InputError(f"{folder}: holds a run already; go on with restart, replace it with --force, or use -o")
+        lock = _claim(folder)
+        _empty(folder)
+    return lock
+
+
+def _empty(folder: Path) -> None:
+    """Remove everything but the lock."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+
+
+def _claim(folder: Path) -> TextIO:
+    """The lock of a run folder, kept open as long as this process writes there."""
+    with _storage(folder):
+        lock = open(folder / LOCK, "a")  # noqa: SIM115 - held until the run ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise InputError(f"{folder}: another run is writing here") from None
+    return lock
+
+
+@contextlib.contextmanager
+def _held(lock: TextIO | None, folder: Path):
+    """Keep the lock during a run; input that turns out to be bad leaves no folder behind."""
+    try:
+        yield
+    except InputError:
+        if lock and {path.name for path in folder.iterdir()} <= UNUSED:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        if lock:
+            lock.close()
+
+
+@contextlib.contextmanager
+def _storage(path: Path):
+    """Refusals of the file system as StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{error.filename or path}: {error.strerror or error}") from None
+
+
+def _leave(message: str, code: int) -> int:
+    """Print `message` once and return `code`; a rank that fails while the others go on ends them all."""
+    parallel = sys.modules.get("mpi4py.MPI")
+    comm = parallel.COMM_WORLD if parallel else None
+    if comm is None or comm.size == 1:
+        if _first_of_the_job():
+            _print(message)
+        return code
+    if comm.rank == 0:
+        _print(message)
+    if not _all_arrive(comm):
+        _print(f"rank {comm.rank} failed alone: {message}")
+        comm.Abort(INTERNAL)
+    return code
+
+
+def _all_arrive(comm: Any) -> bool:
+    """Whether every rank comes here too within PATIENCE."""
+    request, end = comm.Ibarrier(), time.monotonic() + PATIENCE
+    while not request.Test():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _first_of_the_job() -> bool:
+    """Whether this process is rank 0, as far as the launcher's environment tells (MPI may not have been started)."""
+    names = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID")
+    return next((os.environ[name] for name in names if name in os.environ), "0") == "0"
+
+
+def _print(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _crash_log() -> str:
+    """Where the traceback of the running exception was written."""
+    with tempfile.NamedTemporaryFile("w", prefix="heartwright-crash-", suffix=".log", delete=False) as log:
+        log.write(f"heartwright {__version__}: {' '.join(sys.argv)}\n\n{traceback.format_exc()}")
+    return log.name
