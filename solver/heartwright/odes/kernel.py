@@ -74,6 +74,9 @@ class Kernel:
             raise InputError(f"{self.model.name}: '{name}' is not a state{did_you_mean(name, self.states)}")
         return self.y[self._row[qualified]]
 
+    def __setitem__(self, name: str, value: float | np.ndarray) -> None:
+        self[name][:] = value
+
     def set(self, name: str, value: float | np.ndarray) -> None:
         """Give an input its value (scalar or (n,)); it stays until it is set again."""
         self.ramp(name, value, value)
