@@ -202,27 +202,39 @@ def dump(scenario: Scenario) -> str:
 
 
 def differences(before: Scenario, after: Scenario) -> Iterator[str]:
-    """`key: old -> new` for every value that differs; items of a list that have a name are told apart by it."""
-    old, new = (dict(_leaves(scenario.model_dump(mode="json"))) for scenario in (before, after))
-    for key in [*old, *(key for key in new if key not in old)]:
-        if key not in new:
-            yield f"- {key}: {old[key]}"
-        elif key not in old:
-            yield f"+ {key}: {new[key]}"
-        elif old[key] != new[key]:
-            yield f"  {key}: {old[key]} -> {new[key]}"
+    """One line for every value or block that differs: `  key: old -> new`, `- key: gone`, `+ key: new`."""
+    yield from _differences("", before.model_dump(mode="json"), after.model_dump(mode="json"))
 
 
-def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value of nested blocks and lists with its dotted key; what is not set is left out."""
-    if isinstance(value, list):
-        named = all(isinstance(item, dict) and "name" in item for item in value)
-        value = {item["name"] if named else str(index): item for index, item in enumerate(value)}
+def _differences(key: str, old: Any, new: Any) -> Iterator[str]:
+    old, new = _by_name(old), _by_name(new)
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in [*old, *(name for name in new if name not in old)]:
+            yield from _differences(f"{key}.{name}" if key else name, old.get(name), new.get(name))
+    elif old != new:
+        yield (
+            f"+ {key}: {_flow(new)}"
+            if old is None
+            else f"- {key}: {_flow(old)}"
+            if new is None
+            else (f"  {key}: {_flow(old)} -> {_flow(new)}")
+        )
+
+
+def _by_name(value: Any) -> Any:
+    """A list of blocks as a block, keyed by their names where they have any; all else as it is."""
+    if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+        return value
+    return {item.get("name", str(index)): item for index, item in enumerate(value)}
+
+
+def _flow(value: Any) -> str:
+    """A value on one line, without what is not set."""
     if isinstance(value, dict):
-        for name, child in value.items():
-            yield from _leaves(child, f"{key}.{name}" if key else name)
-    elif value is not None:
-        yield key, value
+        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items() if item is not None) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_flow, value))}]"
+    return str(value)
 
 
 def _with_bases(path: Path, seen: tuple[Path, ...]) -> Node:
