@@ -1,0 +1,183 @@
+"""Solid: the beating wall and the pressures in its cavities, solved together.
+
+    r(u, p) = 0                          the wall is in balance
+    V_3D,i(u) - V_0D,i(p) = 0            each cavity holds the blood its chamber of the circulation holds
+
+Isovolumic phases, ejection and filling need no special case: what the valves do is inside V_0D(p).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from heartwright.errors import SolveFailed
+from heartwright.linalg import LaggedNewton
+from heartwright.mechanics.spec import MechanicsSpec
+from heartwright.mechanics.stretch import Projection
+from heartwright.mechanics.wall import Wall
+
+# Passive filling: first time step and how many of them raise the pressure, when it counts as rest, viscosity at least.
+CREEP, RAMP, AT_REST = 5.0, 10, 1e6  # ms, 1, ms
+LEAST_VISCOSITY = 20.0  # kPa ms
+
+Volumes = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+class Loaded:
+    """The equations of a wall under given pressures, as `LaggedNewton` wants them: u alone is unknown."""
+
+    def __init__(self, wall: Wall):
+        self.wall = wall
+        self.residual, self.tangent, self.admissible = wall.residual, wall.tangent, wall.admissible
+
+    def border(self):
+        return np.zeros(0), [], np.zeros((0, 0))
+
+    def move(self, du, dp: np.ndarray, length: float) -> None:
+        self.wall.move(du, length)
+
+
+class Filled(Loaded):
+    """The equations of a wall and the pressures p (changed in place) at which V_3D(u) = V_0D(p)."""
+
+    def __init__(self, wall: Wall, p: np.ndarray, volumes: Volumes):
+        super().__init__(wall)
+        self.p, self.volumes = p, volumes
+
+    def border(self):
+        V, dV_dp = self.volumes(self.p)
+        return self.wall.volumes() - V, self.wall.volume_gradients(), -dV_dp
+
+    def move(self, du, dp: np.ndarray, length: float) -> None:
+        self.wall.move(du, length)
+        self.p += length * dp
+        self.wall.load(self.p)
+
+
+class Solid:
+    """The part that deforms. Cavities are given as name -> endocardial surface, e.g. {"lv": "lv_endo"}.
+
+    u: quadratic displacement (mm) from the stress-free shape; p: cavity pressures (kPa), in the order of `cavities`;
+    iterations: those of the last step.
+    """
+
+    name = "solid"
+
+    def __init__(self, geometry, spec: MechanicsSpec, rule, cavities: dict[str, str], dt: float, body_force=None):
+        self.geometry, self.spec, self.cavities, self.dt = geometry, spec, dict(cavities), dt
+        self.wall = Wall(geometry, spec, rule, list(cavities.values()), body_force)
+        self.u = self.wall.u
+        self.p, self.p_rate, self._p0 = (np.zeros(len(cavities)) for _ in range(3))
+        self.newton = LaggedNewton(self.wall.K, self.wall.r, len(cavities), "ldl", self.name)
+        self.force = self.wall.force_scale()
+        self.iterations = 0
+        F = self.wall.F
+        self._stretch = Projection(geometry.V1, self.wall.stretch(F), self.wall.dx)
+
+    def tension(self, Ta: np.ndarray, Ka: np.ndarray) -> None:
+        """Set nodal active tension and its stretch derivative (kPa; local P1 arrays, ghosts included)."""
+        self.wall.Ta.x.array[:] = Ta
+        self.wall.Ka.x.array[:] = Ka
+
+    def solve(self, t: float, dt: float, volumes: Volumes) -> None:
+        """Find (u, p) at t + dt; `volumes(p)` gives V_0D (n,) in uL and dV_0D/dp (n, n).
+
+        Raises SolveFailed, after which `state()` must be restored.
+        """
+        self._p0[:] = self.p
+        self._predict(dt)
+        V = self.wall.volumes()
+        self.iterations = self._newton(self.newton, Filled(self.wall, self.p, volumes), V.min(initial=np.inf))
+
+    def accept(self) -> None:
+        """The step is good: make it the history of the next one."""
+        wall = self.wall
+        wall.v.x.array[:] = (wall.u.x.array - wall.u0.x.array) * wall.rate.value
+        wall.u0.x.array[:] = wall.u.x.array
+        self.p_rate[:] = (self.p - self._p0) * wall.rate.value
+
+    def step(self, t: float, dt: float, volumes: Volumes) -> None:
+        """Solve and accept."""
+        self.solve(t, dt, volumes)
+        self.accept()
+
+    def inflate(self, pressures: dict[str, float]) -> np.ndarray:
+        """Load the resting wall to the given cavity pressures (kPa) and let it creep to rest; returns volumes (uL).
+
+        Viscosity is what makes this solvable: without load the muscle is four orders of magnitude softer in shear than
+        in compression, and Newton's method has next to no radius of convergence there. So the pressure rises over
+        `RAMP` steps of a creeping wall, and then the steps grow until rates no longer matter.
+        """
+        wall, target = self.wall, np.array([pressures[name] for name in self.cavities])
+        newton = LaggedNewton(wall.K, wall.r, 0, "ldl", "passive filling")
+        start, done, dt = self.p.copy(), 0.0, CREEP
+        self._rest()
+        wall.viscosity.value = max(self.spec.viscosity, LEAST_VISCOSITY)
+        while dt < AT_REST:
+            ahead = min(1.0, done + dt / CREEP / RAMP)
+            try:
+                self._creep_to(start + ahead * (target - start), dt, newton, 1e3 if 4 * dt < AT_REST else 1.0)
+            except SolveFailed:
+                dt /= 2
+                if dt < CREEP / 256:
+                    raise
+                continue
+            dt *= 3.0 if done == 1.0 else 1.25
+            done = ahead
+        wall.viscosity.value = self.spec.viscosity
+        newton.destroy()
+        self._rest()
+        return self.volumes()
+
+    def stretch(self) -> np.ndarray:
+        """Fibre stretch λ at the vertices (local P1 array, ghosts included). Collective."""
+        return self._stretch.update()
+
+    def volumes(self) -> np.ndarray:
+        """Cavity volumes (uL), in the order of `cavities`. Collective."""
+        return self.wall.volumes()
+
+    def state(self) -> dict[str, np.ndarray]:
+        wall = self.wall
+        displacement = {"u": wall.u.x.array, "u0": wall.u0.x.array, "v": wall.v.x.array}
+        return displacement | {"p": self.p, "p_rate": self.p_rate}
+
+    def summary(self) -> dict[str, float]:
+        """Counts since the start of the run."""
+        newton = self.newton
+        return {"newton_iterations": newton.iterations, "factorisations": newton.factorisations}
+
+    def _predict(self, dt: float) -> None:
+        """First guess: go on as in the last step, unless that turns an element inside out."""
+        wall = self.wall
+        wall.rate.value = 1.0 / dt
+        wall.u.x.array[:] = wall.u0.x.array + dt * wall.v.x.array
+        if not wall.admissible():
+            wall.u.x.array[:] = wall.u0.x.array
+        self.p += dt * self.p_rate
+        wall.load(self.p)
+
+    def _newton(self, newton: LaggedNewton, problem: Loaded, volume: float, slack: float = 1.0) -> int:
+        """Solve to the limits of the spec, those of u and r times `slack`; `volume`: what the third is relative to."""
+        limit = self.spec.newton
+        increment, residual = slack * limit.increment, slack * limit.residual * self.force
+        return newton.solve(problem, increment, residual, limit.volume * volume, limit.max_iterations)
+
+    def _creep_to(self, p: np.ndarray, dt: float, newton: LaggedNewton, slack: float) -> None:
+        """One viscous step of dt under the pressures p; on SolveFailed the shape is left as it was."""
+        wall = self.wall
+        wall.load(p)
+        wall.rate.value = 1.0 / dt
+        try:
+            self._newton(newton, Loaded(wall), np.inf, slack)
+        except SolveFailed:
+            wall.u.x.array[:] = wall.u0.x.array
+            raise
+        self.p[:] = p
+        wall.u0.x.array[:] = wall.u.x.array
+
+    def _rest(self) -> None:
+        self.wall.u0.x.array[:] = self.wall.u.x.array
+        self.wall.v.x.array[:] = 0.0
+        self.p_rate[:] = 0.0
+        self.newton.stale = True
