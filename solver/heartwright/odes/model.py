@@ -91,7 +91,7 @@ class Model:
 
     def value(self, name: str) -> float:
         """The value of a variable at the initial state."""
-        return float(self.variable(name).rhs().eval())
+        return _value(self.variable(name))
 
     def require_parameters(self, names: Iterable[str]) -> None:
         """InputError for every name that is no parameter of this model, all together."""
@@ -189,7 +189,9 @@ def _parse(file: Path) -> myokit.Model:
     if source.time() is None:
         raise InputError(f"{file}: no variable is bound to time (write `bind time`)")
     _in_milliseconds(source, file)
-    return source
+    from heartwright.odes.markov import close_chains
+
+    return close_chains(source)
 
 
 @functools.cache
@@ -295,13 +297,22 @@ def _cut(variable: myokit.Variable) -> None:
         _refuse_rate_readers(variable)
         variable.demote()
     else:
-        value = variable.rhs().eval()
+        value = _value(variable)
     variable.set_rhs(_myokit().Number(value, unit))
     variable.remove_child_variables()
     binding = "input_" + variable.qname().replace(".", "_")
     while source.binding(binding) is not None:
         binding += "_"
     variable.set_binding(binding)
+
+
+def _value(variable: myokit.Variable) -> float:
+    """What the variable's equation gives at the initial state."""
+    try:
+        return float(variable.rhs().eval())
+    except _myokit().NumericalError as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{variable.qname()} has no value at the initial state: {reason}") from None
 
 
 def _refuse_rate_readers(variable: myokit.Variable) -> None:

@@ -23,8 +23,8 @@ POW(8, ((x * x) * (x * x)) * ((x * x) * (x * x)))
 """
 
 RUNTIME = r"""
-// (e^z - 1)/z with e^z by its Pade approximant (1,2): order 3, decays for every z < 0, has no pole for z > 0, and costs a
-// division where exp costs ten. Rows of the Jacobian that are slow need no more, rows that are stiff only decay.
+// (e^z - 1)/z with e^z by its Pade approximant (1,2): order 3, decays for every z < 0, has no pole for z > 0, and needs
+// one division. States that are slow need no more; states that are stiff only have to decay.
 static inline double phi1(double z) { return (1 - z / 6) / (1 - z * (2.0 / 3 - z / 6)); }
 
 static void load(const double *y, long ld, double *s) {
