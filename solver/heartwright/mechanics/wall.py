@@ -21,8 +21,9 @@ from heartwright.linalg import JIT
 from heartwright.mechanics import boundary
 from heartwright.mechanics.cavity import Cavity
 from heartwright.mechanics.passive import volumetric
+from heartwright.mechanics.regions import scale_field
 from heartwright.mechanics.spec import MechanicsSpec, Robin
-from heartwright.mesh import fibres, select
+from heartwright.mesh import fibres
 from heartwright.spec import Spec
 
 
@@ -169,12 +170,3 @@ class Wall:
         norm = b.norm()
         b.destroy()
         return norm
-
-
-def scale_field(geometry, regions: list, which: str) -> fem.Function:
-    """A nodal factor: 1, and where a region of the spec says so its `which`; later regions win."""
-    field = fem.Function(geometry.V1)
-    field.x.array[:] = 1.0
-    for region in regions:
-        field.x.array[select.select(geometry, region.where)] = getattr(region, which)
-    return field
