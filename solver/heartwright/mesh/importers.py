@@ -68,9 +68,9 @@ def _names(spec: MeshSpec, raw: RawMesh) -> dict[str, tuple[int, ...]]:
     if spec.regions:
         return {name: (tags,) if isinstance(tags, int) else tuple(tags) for name, tags in spec.regions.items()}
     own = {name: (tag,) for tag, name in raw.labels.items() if name in OUR_NAMES}
-    if not own:
+    if not any(name.endswith("endo") for name in own):
         raise InputError(
-            f"mesh.regions: missing, and {raw.source} names no surface of ours ({', '.join(OUR_NAMES)}); "
+            f"mesh.regions: missing, and {raw.source} names no cavity as we do ({', '.join(OUR_NAMES)}); "
             f"it has {raw.inventory()}; give e.g. regions: {{lv_endo: 13, epi: 12, base: 11}}"
         )
     return own

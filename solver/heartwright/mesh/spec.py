@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from heartwright.spec import Spec
-from heartwright.units import Angle, Length
+from heartwright.units import ML, Angle, Length, Volume
 
 Positive = Annotated[Length, Field(gt=0)]
 
@@ -98,6 +98,7 @@ class MeshSpec(Spec):
     regions: our surface names (lv_endo, rv_endo, epi, base) -> the tag or tags they have in the file; left out, the
     file's own names are used where they are ours. size: remesh a file from its surface at this edge length.
     fix: repairs that must be asked for, because the same symptom can also mean a damaged file.
+    cavity_volumes: what each cavity of a file must enclose; a wrong unit shows here.
     refine: uniform refinements from the mechanics mesh to the electrophysiology mesh.
     """
 
@@ -106,6 +107,7 @@ class MeshSpec(Spec):
     regions: dict[str, int | list[int]] = Field(default={})
     size: Positive | None = None
     fix: tuple[Literal["orientation"], ...] = ()
+    cavity_volumes: tuple[Volume, Volume] = (20.0 * ML, 400.0 * ML)
     generate: Generator | None = None
     scale: Annotated[float, Field(gt=0)] = 1.0
     fibres: FibreRule = FibreRule()
