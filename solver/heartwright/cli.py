@@ -9,10 +9,9 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Any, TextIO
 
 import click
-import typer
 
 from heartwright import __version__, scenario
 from heartwright.errors import BAD_INPUT, DONE, INTERNAL, HeartwrightError, InputError, StorageError
@@ -22,34 +21,36 @@ UNUSED = {LOCK, "resolved.yaml", "log.txt"}  # what a run folder holds before th
 INTERRUPTED = 130  # as shells say it: 128 + SIGINT
 PATIENCE = 10.0  # seconds that a failed rank waits for the others to fail too
 
-app = typer.Typer(
-    help="Cardiac electromechanics with the body attached.",
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+FILE = click.argument("file", type=click.Path(path_type=Path))
+SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one value: time.beats=2.")
 
-File = Annotated[Path, typer.Argument(help="scenario file (YAML)", show_default=False)]
-Run = Annotated[Path, typer.Argument(help="folder of a run", show_default=False)]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one value, e.g. time.beats=2")
-]
+
+def _folder(name: str):
+    return click.argument(name, type=click.Path(path_type=Path))
+
+
+def _output(text: str, default: str | None = None):
+    return click.option("-o", "--output", type=click.Path(path_type=Path), default=default, help=text)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="heartwright")
+def app() -> None:
+    """Cardiac electromechanics with the body attached."""
 
 
 @app.command()
-def run(
-    file: File,
-    set_: Set = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="folder of the run [runs/NAME]")] = None,
-    force: Annotated[bool, typer.Option("--force", help="replace an earlier run in that folder")] = False,
-) -> None:
-    """Simulate a scenario."""
+@FILE
+@SET
+@_output("Folder of the run [runs/NAME].")
+@click.option("--force", is_flag=True, help="Replace an earlier run in that folder.")
+def run(file: Path, overrides: tuple[str, ...], output: Path | None, force: bool) -> int:
+    """Simulate the scenario FILE."""
     comm = _world()
     from heartwright.parallel import together
 
     with together(comm):
-        described = scenario.load(file, set_ or ()).resolve()
+        described = scenario.load(file, overrides).resolve()
     folder = (output or Path("runs") / described.name).absolute()
     with together(comm):
         lock = _prepare(folder, force) if comm.rank == 0 else None
@@ -57,12 +58,14 @@ def run(
 
     with _held(lock, folder):
         _leave_the_users_folder()
-        raise typer.Exit(simulation.run(described, folder, comm))
+        return simulation.run(described, folder, comm)
 
 
 @app.command()
-def restart(folder: Run, set_: Set = None) -> None:
-    """Go on with a stopped or killed run from its newest checkpoint, on the same number of ranks."""
+@_folder("folder")
+@SET
+def restart(folder: Path, overrides: tuple[str, ...]) -> int:
+    """Go on with the run in FOLDER from its newest checkpoint, on the same number of ranks."""
     comm = _world()
     from heartwright.parallel import together
 
@@ -75,82 +78,82 @@ def restart(folder: Run, set_: Set = None) -> None:
 
     with _held(lock, folder):
         _leave_the_users_folder()
-        raise typer.Exit(simulation.restart(folder, comm, list(set_ or ())))
+        return simulation.restart(folder, comm, list(overrides))
 
 
 @app.command()
-def check(file: File, set_: Set = None) -> None:
-    """Find every mistake in a scenario, without computing anything."""
-    described = scenario.load(file, set_ or ()).resolve()
+@FILE
+@SET
+def check(file: Path, overrides: tuple[str, ...]) -> None:
+    """Find every mistake in the scenario FILE, without computing anything."""
+    described = scenario.load(file, overrides).resolve()
     time_ = described.time
     steps = round(time_.duration / time_.dt)
-    typer.echo(f"{file}: good. {described.name}: {time_.duration:g} ms in {steps} steps of {time_.dt:g} ms")
+    click.echo(f"{file}: good. {described.name}: {time_.duration:g} ms in {steps} steps of {time_.dt:g} ms")
 
 
 @app.command()
-def show(
-    file: File,
-    set_: Set = None,
-    diff: Annotated[Path | None, typer.Option("--diff", metavar="BASE", help="only what differs from BASE")] = None,
-) -> None:
-    """Print a scenario with its bases, pathologies and devices worked in."""
-    resolved = scenario.load(file, set_ or ()).resolve()
-    if diff is None:
-        typer.echo(scenario.dump(resolved), nl=False)
+@FILE
+@SET
+@click.option("--diff", "base", metavar="BASE", type=click.Path(path_type=Path), help="Only what differs from BASE.")
+def show(file: Path, overrides: tuple[str, ...], base: Path | None) -> None:
+    """Print the scenario FILE with its bases, pathologies and devices worked in."""
+    resolved = scenario.load(file, overrides).resolve()
+    if base is None:
+        click.echo(scenario.dump(resolved), nl=False)
     else:
-        for line in scenario.differences(scenario.load(diff).resolve(), resolved):
-            typer.echo(line)
+        for line in scenario.differences(scenario.load(base).resolve(), resolved):
+            click.echo(line)
 
 
 @app.command("list")
-def list_(
-    kind: Annotated[str | None, typer.Argument(help="scenarios, models, pathologies, devices or laws")] = None,
-) -> None:
-    """List what there is to choose from."""
+@click.argument("kind", required=False)
+def list_(kind: str | None) -> None:
+    """List what there is to choose from: scenarios, models, pathologies, devices, laws."""
     from heartwright import catalogue
 
     for line in catalogue.lines(kind):
-        typer.echo(line)
+        click.echo(line)
 
 
 @app.command()
-def compare(
-    first: Run,
-    second: Run,
-    output: Annotated[Path, typer.Option("-o", "--output", help="the page to write")] = Path("compare.html"),
-) -> None:
-    """Lay two runs over each other: loops, ECG, table of differences, in one HTML page."""
+@_folder("first")
+@_folder("second")
+@_output("The page to write [compare.html].", "compare.html")
+def compare(first: Path, second: Path, output: Path) -> None:
+    """Lay two runs over each other in one HTML page: loops, ECG, table of differences."""
     from heartwright.output import report as reports
 
     with _storage(output):
-        typer.echo(f"written: {reports.compare(first, second, output)}")
+        click.echo(f"written: {reports.compare(first, second, output)}")
 
 
 @app.command()
-def report(folder: Run) -> None:
-    """Write the report of a run again."""
+@_folder("folder")
+def report(folder: Path) -> None:
+    """Write the report of the run in FOLDER again."""
     from heartwright.output import report as reports
 
     with _storage(folder):
-        typer.echo(f"written: {reports.write(folder)}")
+        click.echo(f"written: {reports.write(folder)}")
 
 
 @app.command()
-def doctor() -> None:
+def doctor() -> int:
     """Say what Heartwright finds of what it needs, and what is wrong."""
     from heartwright import doctor as examination
 
     healthy = True
     for finding in examination.examine():
-        typer.echo(str(finding))
+        click.echo(str(finding))
         healthy = healthy and finding.good
-    raise typer.Exit(DONE if healthy else INTERNAL)
+    return DONE if healthy else INTERNAL
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; every error becomes a message and an exit code. Raises nothing."""
     try:
-        return _exit_code(app(arguments, standalone_mode=False, prog_name="heartwright"))
+        return app(arguments, standalone_mode=False, prog_name="heartwright") or DONE
     except click.ClickException as error:
         return _leave(error.format_message() + _usage(error), BAD_INPUT)
     except (click.Abort, KeyboardInterrupt):
@@ -162,10 +165,6 @@ def main(arguments: list[str] | None = None) -> int:
         return _leave(str(error), error.exit_code)
     except Exception as error:  # a mistake of ours: kept for us, one line for the user
         return _leave(f"internal error: {type(error).__name__}: {error} (details in {_crash_log()})", INTERNAL)
-
-
-def _exit_code(result: Any) -> int:
-    return result if isinstance(result, int) else DONE
 
 
 def _usage(error: click.ClickException) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from heartwright import __version__
 
-NEEDED = ("pydantic", "ruamel.yaml", "typer", "numpy", "scipy", "h5py", "myokit", "jinja2", "matplotlib", "meshio")
+NEEDED = ("pydantic", "ruamel.yaml", "click", "numpy", "scipy", "h5py", "myokit", "jinja2", "matplotlib", "meshio")
 OPTIONAL = {"gmsh": "generated meshes", "pyvista": "3D pictures in reports"}
 DOLFINX = "0.9"
 ROOM = 2e9  # bytes: results of one beat, compiled forms and kernels

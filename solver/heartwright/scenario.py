@@ -207,7 +207,8 @@ def differences(before: Scenario, after: Scenario) -> Iterator[str]:
 
 
 def _differences(key: str, old: Any, new: Any) -> Iterator[str]:
-    old, new = _by_name(old), _by_name(new)
+    if isinstance(old, list) and isinstance(new, list) and all(isinstance(item, dict) for item in [*old, *new]):
+        old, new = _by_name(old), _by_name(new)
     if isinstance(old, dict) and isinstance(new, dict):
         for name in [*old, *(name for name in new if name not in old)]:
             yield from _differences(f"{key}.{name}" if key else name, old.get(name), new.get(name))
@@ -221,11 +222,9 @@ def _differences(key: str, old: Any, new: Any) -> Iterator[str]:
         )
 
 
-def _by_name(value: Any) -> Any:
-    """A list of blocks as a block, keyed by their names where they have any; all else as it is."""
-    if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
-        return value
-    return {item.get("name", str(index)): item for index, item in enumerate(value)}
+def _by_name(blocks: list[dict[str, Any]]) -> dict[str, Any]:
+    """A list of blocks keyed by their names, or by their place where they have none."""
+    return {block.get("name", str(index)): block for index, block in enumerate(blocks)}
 
 
 def _flow(value: Any) -> str:
