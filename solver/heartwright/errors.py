@@ -47,7 +47,8 @@ class StorageError(HeartwrightError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean X?` for the nearest known word, otherwise `; known: A, B, C`."""
     names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(word, names, n=1) or difflib.get_close_matches(word.lower(), lower, n=1)
     if near:
-        return f"; did you mean '{near[0]}'?"
+        return f"; did you mean '{near[0] if near[0] in names else lower[near[0]]}'?"
     return f"; known: {', '.join(names)}" if names else ""

@@ -270,9 +270,9 @@ def _block(path: Path) -> Node:
 def _nearest(path: Path) -> str:
     """The files nearest in name to one that does not exist."""
     folder = path.parent
-    names = sorted(p.name for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
-    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
-    return f"; nearest: {', '.join(str(folder / name) for name in near)}" if near else ""
+    stems = {file.stem: file for file in sorted(folder.iterdir()) if file.is_file()} if folder.is_dir() else {}
+    near = difflib.get_close_matches(path.stem, stems, n=3, cutoff=0.6)
+    return f"; nearest: {', '.join(str(stems[stem]) for stem in near)}" if near else ""
 
 
 def _set(tree: Node, text: str) -> Node:

@@ -1,0 +1,52 @@
+"""Several ranks: one message, the right code, and nobody waits for ever."""
+
+from pathlib import Path
+
+import pytest
+
+import mpi
+
+pytestmark = pytest.mark.parallel
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+ONE_RANK_FAILS = """
+import sys, types
+from mpi4py import MPI
+from heartwright import cli
+
+def run(scenario, folder, comm):
+    if comm.rank == 1:
+        raise {error}
+    comm.barrier()
+
+cli.PATIENCE = 0.5
+sys.modules["heartwright.simulation"] = types.SimpleNamespace(run=run)
+import heartwright
+heartwright.simulation = sys.modules["heartwright.simulation"]
+sys.exit(cli.main(["run", {scenario!r}, "-o", {folder!r}]))
+"""
+
+
+def test_bad_input_is_told_once_and_ends_all_ranks(tmp_path):
+    (tmp_path / "s.yaml").write_text(f"extends: {CONFIGS / 'quickstart.yaml'}\ntme: 1\n")
+    done = mpi.run(2, ["-m", "heartwright", "run", "s.yaml"], cwd=tmp_path, timeout=60)
+    assert done.returncode == 64
+    assert done.stderr.count("s.yaml:2: tme: unknown key; did you mean 'time'?") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_light_commands_speak_once_too(tmp_path):
+    done = mpi.run(2, ["-m", "heartwright", "check", "nothing.yaml"], cwd=tmp_path, timeout=60)
+    assert done.returncode == 64
+    assert done.stderr.count("nothing.yaml: no such file") == 1
+
+
+@pytest.mark.parametrize("error", ["ZeroDivisionError('oops')", "cli.InputError('mesh: bad')"])
+def test_a_rank_that_fails_alone_ends_the_others(tmp_path, error):
+    program = ONE_RANK_FAILS.format(
+        error=error, scenario=str(CONFIGS / "quickstart.yaml"), folder=str(tmp_path / "out")
+    )
+    done = mpi.run(2, program, cwd=tmp_path, timeout=60)
+    assert done.returncode == 70
+    assert done.stderr.count("rank 1 failed alone") == 1
