@@ -234,4 +234,4 @@ instruction() {
     printf '%b' "$hex"
 }
 
-main
+main; exit

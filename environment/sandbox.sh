@@ -15,7 +15,8 @@ in_sandbox() {
         --setenv PATH /venv/bin:/usr/sbin:/usr/bin:/sbin:/bin --setenv PYTHONPATH "$repository/solver" \
         --setenv LC_ALL C.UTF-8 --unsetenv PYTHONHOME --unsetenv VIRTUAL_ENV --unsetenv CONDA_PREFIX \
         --unsetenv LD_LIBRARY_PATH --unsetenv LD_PRELOAD --unsetenv PETSC_DIR --unsetenv PETSC_ARCH \
-        --unsetenv CC --unsetenv CFLAGS -- env --default-signal=INT,QUIT,TERM,HUP,USR1,USR2 "$@"
+        --unsetenv CC --unsetenv CFLAGS -- \
+        setpriv --pdeathsig TERM env --default-signal=INT,QUIT,TERM,HUP,USR1,USR2 "$@"
 }
 
 system_folders() {
@@ -77,5 +78,7 @@ supervise() {
 hand_on() {
     local child
     [ -z "${SLURM_PROCID-}" ] || return 0
-    read -r child _ <"/proc/$monitor/task/$monitor/children" && kill -s "$1" "$child"
+    child=$(<"/proc/$monitor/task/$monitor/children")
+    # shellcheck disable=SC2086 # its blank
+    kill -s "$1" $child 2>/dev/null || true
 }
