@@ -4,8 +4,11 @@
 # The root grows in FOLDER.partial and is renamed when complete, so that an interrupted build is never used. One lock
 # per cache folder: a second build waits, and finds the first one's work. Steps and times go to the terminal, all else
 # to FOLDER.log. Only bubblewrap, debootstrap and wget of the host are used; nothing outside the cache is changed.
+#
+# shellcheck disable=SC2317 # the steps are called by name
 set -euo pipefail
 umask 022
+PATH=$PATH:/usr/sbin:/sbin
 
 HERE=$(dirname "$(readlink -f "$0")")
 FINAL=$1

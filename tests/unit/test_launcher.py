@@ -147,7 +147,7 @@ def build(tmp_path: Path, stand_ins: dict[str, str]) -> subprocess.CompletedProc
 @pytest.mark.parametrize(
     ("stand_ins", "said"),
     [
-        ({}, "missing here: bubblewrap debootstrap"),
+        ({}, "missing here: bubblewrap"),
         (TOOLS | {"df": "echo header; echo disk 9 9 100 9 /"}, "100 MB free"),
         (TOOLS | {"wget": "exit 4"}, "check the network"),
         (TOOLS | {"bwrap": "echo no permission >&2; exit 1"}, "cannot make a sandbox here: no permission"),
