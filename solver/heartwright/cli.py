@@ -109,7 +109,7 @@ def show(file: Path, overrides: tuple[str, ...], base: Path | None) -> None:
 @app.command("list")
 @click.argument("kind", required=False)
 def list_(kind: str | None) -> None:
-    """List what there is to choose from: scenarios, models, pathologies, devices, laws."""
+    """List what there is to choose from: scenarios, models, pathologies, devices, laws, keys."""
     from heartwright import catalogue
 
     for line in catalogue.lines(kind):

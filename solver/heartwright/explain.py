@@ -69,8 +69,8 @@ def locate(loc: KeyPath, tree: Node, model: type[Spec], missing: bool) -> tuple[
             siblings = {name for spec in models for name in spec.model_fields}
         path = (*path, key)
         if fields:
-            models = {spec for field in fields for spec in _specs(field.annotation)}
-            models |= {spec for field in fields for extra in field.metadata for spec in _specs(extra)}
+            models = {spec for field in fields for spec in specs_in(field.annotation)}
+            models |= {spec for field in fields for extra in field.metadata for spec in specs_in(extra)}
     return path, siblings
 
 
@@ -79,12 +79,12 @@ def _tag(spec: type[Spec]) -> str | None:
     return get_args(field.annotation)[0] if field and get_origin(field.annotation) is Literal else None
 
 
-def _specs(annotation: Any) -> Iterator[type[Spec]]:
+def specs_in(annotation: Any) -> Iterator[type[Spec]]:
     """All spec classes inside an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, Spec):
         yield annotation
     for inner in get_args(annotation):
-        yield from _specs(inner)
+        yield from specs_in(inner)
 
 
 def reason(item: dict[str, Any], names: set[str], given: Any) -> str:

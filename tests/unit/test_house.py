@@ -1,6 +1,7 @@
 """The house rules that a machine can check: who imports whom, style, and nothing that runs text as code."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -69,3 +70,11 @@ def test_nothing_runs_text_as_code(path):
 def test_every_module_says_its_idea_in_its_first_line(path):
     text = path.read_text(encoding="utf-8")
     assert not text.strip() or ast.get_docstring(ast.parse(text))
+
+
+def test_every_key_of_a_scenario_is_explained():
+    from heartwright import catalogue
+
+    explained = (ROOT / "docs" / "scenarios.md").read_text()
+    keys = {line.split()[0].rpartition(".")[2] for line in list(catalogue.lines("keys"))[1:]}
+    assert {key for key in keys if not re.search(rf"`[^`\n]*\b{key}\b[^`\n]*`", explained)} == set()
