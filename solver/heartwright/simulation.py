@@ -191,7 +191,7 @@ def build(scenario: Scenario, comm: MPI.Comm) -> Heart:
     fibres = directions(fine, scenario.mesh.fibres, "DG0")
     return Heart(
         tissue=Tissue(fine, scenario.electrophysiology, fibres, time_.dt_ep, time_.av_delay, time_.cycle_length),
-        contraction=Contraction(geometry, scenario.mechanics),
+        contraction=Contraction(geometry, scenario.mechanics, time_.dt),
         solid=Solid(geometry, scenario.mechanics, scenario.mesh.fibres, cavities, time_.dt),
         circulation=Circulation(scenario.circulation, time_.cycle_length, time_.av_delay, tuple(cavities)),
         transfer=Transfer(geometry, fine),

@@ -1,26 +1,14 @@
 """What a scenario may say about its mesh: a file with regions or a generator, its fibres, and its refinement."""
 
-import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from heartwright.mesh.where import FibreRule, FibresBayer
 from heartwright.spec import Spec
-from heartwright.units import ML, Angle, Length, Volume
+from heartwright.units import ML, Length, Volume
 
 Positive = Annotated[Length, Field(gt=0)]
-
-
-class FibreRule(Spec):
-    """Fibre angles at the endocardium and the epicardium, measured from the circumferential direction.
-
-    sheet: whether the sheet direction s0 runs across the wall or tangent to it.
-    """
-
-    type: Literal["bayer", "none"] = "bayer"
-    endo: Angle = math.radians(60.0)
-    epi: Angle = math.radians(-60.0)
-    sheet: Literal["across", "tangent"] = "across"
 
 
 class Ellipsoid(Spec):
@@ -110,7 +98,7 @@ class MeshSpec(Spec):
     cavity_volumes: tuple[Volume, Volume] = (20.0 * ML, 400.0 * ML)
     generate: Generator | None = None
     scale: Annotated[float, Field(gt=0)] = 1.0
-    fibres: FibreRule = FibreRule()
+    fibres: FibreRule = FibresBayer()
     refine: Annotated[int, Field(ge=0, le=2)] = 0
 
     @model_validator(mode="after")
