@@ -62,8 +62,8 @@ class LBBB(Spec):
 
     The stimuli named `lv_...`, which stand for the early-activation sites of the left bundle, are removed, and with
     them the fast layer of the left endocardium, since the left Purkinje network is entered late and from the muscle.
-    The left ventricle is then activated through the septum from the right (Vassallo 1984, doi:10.1161/01.cir.69.5.914;
-    transseptal time about 45 ms, QRS above 120 ms).
+    The left ventricle is then activated through the septum from the right, and QRS is above 120 ms (review: Strik et
+    al. 2012, doi:10.1007/s12265-012-9351-1).
     """
 
     type: Literal["lbbb"] = "lbbb"
