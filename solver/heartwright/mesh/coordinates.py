@@ -1,8 +1,7 @@
 """Heart coordinates: where in the wall a point is, in words a cardiologist would use.
 
-    transmural  τ   0 on the endocardium, 1 on the epicardium of the point's own chamber, harmonic between. The septum
-                    belongs to the left ventricle: there τ runs from 0 on its left to 1 on its right face.
-    apicobasal  ζ   height along the long axis of the left ventricle: 0 at its epicardial apex, 1 at its base; cut off
+    transmural  τ   0 on the endocardium, 1 on the epicardium of the point's own chamber, even in depth between. The
+                    septum belongs to the left ventricle: there τ runs from 0 on its left to 1 on its right face.
                     at 0 and 1. One scale for both ventricles.
     rotation    θ   angle about that axis in (-π, π]: 0 towards the right ventricle (middle of the septum), positive
                     towards anterior, i.e. right-handed about the axis from apex to base.
@@ -23,7 +22,7 @@ import numpy as np
 
 from heartwright.errors import InputError
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.laplace import Laplace, surface_dofs
+from heartwright.mesh.laplace import Depth, Laplace, surface_dofs
 
 LV, RV = 0, 1
 
@@ -134,32 +133,26 @@ def segments(height: np.ndarray, rotation: np.ndarray) -> np.ndarray:
 
 
 def _chamber_and_depth(geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:
-    """Chamber and transmural coordinate. τ = 1 - φ of the own cavity, φ = 1 on it and 0 on all other surfaces."""
-    V = geometry.V1
-    lv, epi = (surface_dofs(geometry, V, name) for name in ("lv_endo", "epi"))
-    if "rv_endo" not in geometry.names:
-        wall = Laplace(V, [epi, lv])
-        depth = 1.0 - wall.solve([0.0, 1.0]).x.array
-        wall.destroy()
-        return np.zeros(geometry.n_vertices, dtype=np.int8), np.clip(depth, 0.0, 1.0)
-    rv = surface_dofs(geometry, V, "rv_endo")
-    wall = Laplace(V, [epi, rv, lv])
-    left, right = wall.solve([0.0, 0.0, 1.0]), wall.solve([0.0, 1.0, 0.0])
-    outer_flux = -wall.flux(left) - wall.flux(right)  # of the field that is 1 on the epicardium: they sum to one
-    septal = np.abs(wall.flux(left)) > np.abs(outer_flux)
-    wall.destroy()
-    chamber = _right_free_wall(V, lv, rv, septal)
-    depth = 1.0 - np.where(chamber == RV, right.x.array, left.x.array)
-    return chamber, np.clip(depth, 0.0, 1.0)
+    """Chamber and transmural coordinate: τ = 1 - φ of the own cavity."""
+    depth = Depth(geometry, geometry.V1)
+    chamber, own = np.full(geometry.n_vertices, LV, dtype=np.int8), depth.lv.x.array
+    if depth.rv is not None:
+        chamber = _right_free_wall(geometry, depth)
+        own = np.where(chamber == RV, depth.rv.x.array, own)
+    depth.problem.destroy()
+    return chamber, np.clip(1.0 - own, 0.0, 1.0)
 
 
-def _right_free_wall(V, lv: np.ndarray, rv: np.ndarray, septal: np.ndarray) -> np.ndarray:
-    """1 in the free wall of the right ventricle: where the field between it (1) and the left side (0) exceeds 1/2.
+def _right_free_wall(geometry: Geometry, depth: Depth) -> np.ndarray:
+    """1 in the free wall of the right ventricle: where a field that is 1 on its cavity and 0 on the left exceeds 1/2.
 
-    The right endocardium is septal where more of the harmonic flux into it comes from the left cavity than from the
-    epicardium, which needs no marked septum and no distance.
+    The right endocardium is septal, and counts as left, where more of the flux into it comes from the left cavity
+    than from the epicardium. This needs no marked septum and no distance.
     """
-    sides = Laplace(V, [rv[~septal[rv]], rv[septal[rv]], lv])
+    from_left, from_right = depth.problem.flux(depth.lv), depth.problem.flux(depth.rv)
+    septal = np.abs(from_left) > np.abs(from_left + from_right)  # φ_epi = 1 - φ_lv - φ_rv
+    lv, rv = (surface_dofs(geometry, geometry.V1, name) for name in ("lv_endo", "rv_endo"))
+    sides = Laplace(geometry.V1, [rv[~septal[rv]], rv[septal[rv]], lv])
     side = sides.solve([1.0, 0.0, 0.0]).x.array
     sides.destroy()
     return np.where(side > 0.5 + NUDGE, RV, LV).astype(np.int8)

@@ -1,7 +1,7 @@
 """Fibres: rule-based directions of muscle cells and of the sheets they form.
 
 Bayer et al. 2012 (doi:10.1007/s10439-012-0593-5): local axes (circumferential c, longitudinal l, transmural t) from
-gradients of harmonic fields, turned by angles that depend on the depth in the wall, blended by spherical
+gradients of fields of Laplace type, turned by angles that depend on the depth in the wall, blended by spherical
 interpolation of rotations. Ours differs where the paper leaves artefacts; docs/theory/fibres.md says how and why.
 
     f0 = cos α c + sin α l      helix angle α, positive where fibres climb as a right-handed screw, whatever the
@@ -24,7 +24,7 @@ from heartwright.linalg import JIT
 from heartwright.mesh import rotations
 from heartwright.mesh.coordinates import Axes, left_axes
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.laplace import Laplace, point_dofs, space, surface_dofs
+from heartwright.mesh.laplace import Depth, Laplace, point_dofs, space, surface_dofs
 from heartwright.mesh.where import FibreRule, FibresBayer, FibresConstant
 
 Element = str | tuple[str, int]
@@ -36,7 +36,7 @@ BLOCK = 2**17  # points treated at once: bounds the memory of large meshes
 def directions(geometry: Geometry, rule: FibreRule, element: Element) -> Directions:
     """f0, s0, n0: orthonormal vector Functions on cells (`"DG0"`) or quadrature points (`("quadrature", degree)`).
 
-    DG0 takes harmonic fields of degree 1, as good as a constant per cell can use; quadrature points take degree 2,
+    DG0 takes fields of degree 1, as good as a constant per cell can use; quadrature points take degree 2,
     whose gradients vary inside a cell. Collective. InputError for `type: none` and where surfaces are missing.
     """
     V, points = _space_and_points(geometry, element)
@@ -78,7 +78,7 @@ def _constant_frame(rule: FibresConstant) -> np.ndarray:
 def _bayer(geometry: Geometry, rule: FibresBayer, points: np.ndarray, degree: int) -> np.ndarray:
     """Frames (cells x points, 3, 3) with columns f0, s0, n0."""
     axes = left_axes(geometry)
-    fields = _harmonic_fields(geometry, axes, degree)
+    fields = _wall_fields(geometry, axes, degree)
     sampled = _sample(geometry, fields, points)
     frames = np.empty((len(sampled), 3, 3))
     for start in range(0, len(sampled), BLOCK):
@@ -89,24 +89,26 @@ def _bayer(geometry: Geometry, rule: FibresBayer, points: np.ndarray, degree: in
     return frames
 
 
-def _harmonic_fields(geometry: Geometry, axes: Axes, degree: int) -> list[fem.Function]:
-    """psi (0 at the apex, 1 on the base), phi_lv (1 on the left endocardium, 0 on the other faces), and with a right
-    ventricle phi_rv (the same for the right) and side (0 on the left endocardium, 1 on the right). Collective.
+def _wall_fields(geometry: Geometry, axes: Axes, degree: int) -> list[fem.Function]:
+    """psi (0 at the apex, 1 on the base), phi_lv (see Depth), and with a right ventricle phi_rv and `side` (0 on the
+    left endocardium, 1 on the right). Collective.
     """
     V = space(geometry, degree)
-    lv, epi, base = (surface_dofs(geometry, V, name) for name in ("lv_endo", "epi", "base"))
-    fields = _solve(V, [base, point_dofs(V, axes.epi_apex)], [[1.0, 0.0]])
-    if "rv_endo" not in geometry.names:
-        return fields + _solve(V, [epi, lv], [[0.0, 1.0]])
-    rv = surface_dofs(geometry, V, "rv_endo")
-    return fields + _solve(V, [epi, rv, lv], [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]) + _solve(V, [rv, lv], [[1.0, 0.0]])
+    depth = Depth(geometry, V)
+    depth.problem.destroy()
+    psi = _solve(V, [surface_dofs(geometry, V, "base"), point_dofs(V, axes.epi_apex)])
+    if depth.rv is None:
+        return [psi, depth.lv]
+    V1 = geometry.V1  # of `side` no gradient is used
+    return [psi, depth.lv, depth.rv, _solve(V1, [surface_dofs(geometry, V1, name) for name in ("rv_endo", "lv_endo")])]
 
 
-def _solve(V: fem.FunctionSpace, held: list[np.ndarray], cases: list[list[float]]) -> list[fem.Function]:
+def _solve(V: fem.FunctionSpace, held: list[np.ndarray]) -> fem.Function:
+    """The harmonic field that is 1 on the first and 0 on the second set of dofs."""
     problem = Laplace(V, held)
-    fields = [problem.solve(values) for values in cases]
+    field = problem.solve([1.0, 0.0])
     problem.destroy()
-    return fields
+    return field
 
 
 def _sample(geometry: Geometry, fields: list[fem.Function], points: np.ndarray) -> np.ndarray:

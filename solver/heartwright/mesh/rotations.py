@@ -4,7 +4,8 @@ Frames are arrays (n, 3, 3) whose columns are right-handed orthonormal vectors.
 """
 
 import numpy as np
-from scipy.spatial.transform import Rotation
+
+SAME_LINES = np.array([[1.0, 1.0, 1.0], [1.0, -1.0, -1.0], [-1.0, 1.0, -1.0], [-1.0, -1.0, 1.0]])
 
 
 def frame(longitudinal: np.ndarray, transmural: np.ndarray, spare: np.ndarray) -> np.ndarray:
@@ -29,36 +30,38 @@ def turned(Q: np.ndarray, alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:
 
 
 def blended(Qa: np.ndarray, Qb: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """Frames on the shortest way from Qa (w = 0) to Qb (w = 1), w (n,): Bayer's `bislerp`.
+    """Frames on the shortest way from Qa (w = 0) to Qb (w = 1), w (n,): spherical interpolation, Bayer's `bislerp`.
 
-    Frames of lines are the same when two columns change sign, so of the four rotations that mean the same as Qa the
-    one nearest to Qb is taken: its quaternion is q_a times 1, i, j or k, and nearness is |q · q_b|.
+    Frames of lines stay the same when two columns change sign; of the four that mean the same as Qa the one nearest
+    to Qb is taken, R = Qa^T Qb having the largest trace. Its angle θ is then at most 120 degrees, and with A the
+    antisymmetric part of R, |A| = sin θ, Rodrigues' formula turns Qa by w θ about the same axis.
     """
-    a, b = (Rotation.from_matrix(Q).as_quat() for Q in (Qa, Qb))
-    x, y, z, s = a.T  # scalar part last
-    same = np.stack([a, *(np.stack(q, axis=1) for q in ((s, z, -y, -x), (-z, s, x, -y), (y, -x, s, -z)))])
-    cosines = np.einsum("knq,nq->kn", same, b)
-    nearest = np.argmax(np.abs(cosines), axis=0), np.arange(len(b))
-    a, cosine = same[nearest] * np.sign(cosines[nearest])[:, None], np.abs(cosines[nearest])
-    angle = np.arccos(np.minimum(cosine, 1.0))
-    q = _weight(1.0 - w, angle)[:, None] * a + _weight(w, angle)[:, None] * b
-    return Rotation.from_quat(q).as_matrix()
-
-
-def _weight(w: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """sin(w angle)/sin(angle), which tends to w for small angles (at most π/3 here, far from the zero at π)."""
-    small = angle < 1e-6
-    return np.where(small, w, np.sin(w * angle) / np.where(small, 1.0, np.sin(angle)))
+    R = np.swapaxes(Qa, 1, 2) @ Qb
+    diagonal = np.einsum("nii->ni", R)
+    signs = SAME_LINES[np.argmax(diagonal @ SAME_LINES.T, axis=1)]
+    R = R * signs[:, :, None]
+    A = (R - np.swapaxes(R, 1, 2)) / 2
+    sine = np.sqrt(A[:, 0, 1] ** 2 + A[:, 0, 2] ** 2 + A[:, 1, 2] ** 2)
+    angle = np.arctan2(sine, (np.einsum("nii->n", R) - 1) / 2)
+    small = sine < 1e-8  # w A + w² A²/2 is then exact to round-off
+    sine = np.where(small, 1.0, sine)
+    first = np.where(small, w, np.sin(w * angle) / sine)[:, None, None]
+    second = np.where(small, w**2 / 2, (1 - np.cos(w * angle)) / sine**2)[:, None, None]
+    return (Qa * signs[:, None, :]) @ (np.eye(3) + first * A + second * (A @ A))
 
 
 def _across(v: np.ndarray, t: np.ndarray) -> np.ndarray:
     """The part of v across the unit vectors t, zero where v is parallel to t to six digits."""
-    rest = v - np.einsum("ni,ni->n", v, t)[:, None] * t
-    parallel = np.linalg.norm(rest, axis=1) <= 1e-6 * np.linalg.norm(v, axis=1)
-    return np.where(parallel[:, None], 0.0, rest)
+    rest = v - _dot(v, t) * t
+    parallel = _dot(rest, rest) <= 1e-12 * _dot(v, v)
+    return np.where(parallel, 0.0, rest - _dot(rest, t) * t)  # twice, or little is left of the digits of a small rest
 
 
 def _direction(v: np.ndarray, instead: np.ndarray) -> np.ndarray:
     """v/|v|, or the direction of `instead` where v is zero."""
-    v = np.where(np.linalg.norm(v, axis=1, keepdims=True) > 0.0, v, instead)
-    return v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-300)
+    v = np.where(_dot(v, v) > 0.0, v, instead)
+    return v / np.maximum(np.sqrt(_dot(v, v)), 1e-150)
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.einsum("ni,ni->n", a, b)[:, None]
