@@ -67,7 +67,8 @@ class Solid:
         self.geometry, self.spec, self.cavities, self.dt = geometry, spec, dict(cavities), dt
         self.wall = Wall(geometry, spec, rule, list(cavities.values()), body_force)
         self.u = self.wall.u
-        self.p, self.p_rate, self._p0 = (np.zeros(len(cavities)) for _ in range(3))
+        self._v_before = np.zeros_like(self.wall.v.x.array)  # velocity of the step before the last, for the first guess
+        self.p, self.p_rate, self._p_rate_before, self._p0 = (np.zeros(len(cavities)) for _ in range(4))
         self.newton = LaggedNewton(self.wall.K, self.wall.r, len(cavities), "ldl", self.name)
         self.force = self.wall.force_scale()
         self.iterations = 0
@@ -92,6 +93,8 @@ class Solid:
     def accept(self) -> None:
         """The step is good: make it the history of the next one."""
         wall = self.wall
+        self._v_before[:] = wall.v.x.array
+        self._p_rate_before[:] = self.p_rate
         wall.v.x.array[:] = (wall.u.x.array - wall.u0.x.array) * wall.rate.value
         wall.u0.x.array[:] = wall.u.x.array
         self.p_rate[:] = (self.p - self._p0) * wall.rate.value
@@ -139,8 +142,8 @@ class Solid:
 
     def state(self) -> dict[str, np.ndarray]:
         wall = self.wall
-        displacement = {"u": wall.u.x.array, "u0": wall.u0.x.array, "v": wall.v.x.array}
-        return displacement | {"p": self.p, "p_rate": self.p_rate}
+        motion = {"u": wall.u.x.array, "u0": wall.u0.x.array, "v": wall.v.x.array, "v_before": self._v_before}
+        return motion | {"p": self.p, "p_rate": self.p_rate, "p_rate_before": self._p_rate_before}
 
     def summary(self) -> dict[str, float]:
         """Counts since the start of the run."""
@@ -148,13 +151,13 @@ class Solid:
         return {"newton_iterations": newton.iterations, "factorisations": newton.factorisations}
 
     def _predict(self, dt: float) -> None:
-        """First guess: go on as in the last step, unless that turns an element inside out."""
+        """First guess: the parabola through the last three steps, unless it turns an element inside out."""
         wall = self.wall
         wall.rate.value = 1.0 / dt
-        wall.u.x.array[:] = wall.u0.x.array + dt * wall.v.x.array
+        wall.u.x.array[:] = wall.u0.x.array + dt * (2 * wall.v.x.array - self._v_before)
         if not wall.admissible():
             wall.u.x.array[:] = wall.u0.x.array
-        self.p += dt * self.p_rate
+        self.p += dt * (2 * self.p_rate - self._p_rate_before)
         wall.load(self.p)
 
     def _newton(self, newton: LaggedNewton, problem: Loaded, volume: float, slack: float = 1.0) -> int:
@@ -178,6 +181,6 @@ class Solid:
 
     def _rest(self) -> None:
         self.wall.u0.x.array[:] = self.wall.u.x.array
-        self.wall.v.x.array[:] = 0.0
-        self.p_rate[:] = 0.0
+        for rate in (self.wall.v.x.array, self._v_before, self.p_rate, self._p_rate_before):
+            rate[:] = 0.0
         self.newton.stale = True
