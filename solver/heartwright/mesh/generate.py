@@ -55,16 +55,16 @@ def collect(model, names: dict[str, tuple[int, ...]], source: str) -> RawMesh:
     node_tags, coordinates, _ = model.mesh.getNodes()
     index = np.zeros(int(node_tags.max()) + 1, dtype=np.int64)
     index[node_tags] = np.arange(len(node_tags))
-    cells = index[_elements(model, 3, -1)]
+    cells = index[elements(model, 3, -1)]
     facets, tags = [], []
     for _, group in model.getPhysicalGroups(2):
         for surface in model.getEntitiesForPhysicalGroup(2, group):
-            facets.append(index[_elements(model, 2, surface)])
+            facets.append(index[elements(model, 2, surface)])
             tags.append(np.full(len(facets[-1]), group, dtype=np.int32))
     return RawMesh(coordinates.reshape(-1, 3), cells, np.vstack(facets), np.concatenate(tags), names, source)
 
 
-def _elements(model, dim: int, entity: int) -> np.ndarray:
+def elements(model, dim: int, entity: int) -> np.ndarray:
     """Node tags of the linear simplices of an entity (n, dim + 1)."""
     _, nodes = model.mesh.getElementsByType({2: 2, 3: 4}[dim], entity)
     return nodes.astype(np.int64).reshape(-1, dim + 1)

@@ -147,10 +147,11 @@ def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
 
 
 def _prepare(spec: MeshSpec) -> RawMesh:
-    from heartwright.mesh import generate, importers, quality
+    from heartwright.mesh import generate, importers, quality, remesh
 
     raw = generate.generate(spec.generate) if spec.generate else importers.read(spec)
-    return quality.checked(raw.but(points=raw.points * spec.scale), spec)
+    raw = quality.checked(raw.but(points=raw.points * spec.scale), spec)
+    return quality.checked(remesh.remesh(raw, spec.size), spec) if spec.size else raw
 
 
 def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
