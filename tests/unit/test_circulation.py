@@ -62,7 +62,7 @@ def test_resting_values_are_those_of_a_healthy_adult(alone):
 
 
 def test_a_quarter_of_the_blood_is_stressed(alone):
-    """Stressed share of the blood volume: 25-30 % (Magder 2016, doi:10.1186/s13054-016-1571-1, and others)."""
+    """The share that stretches the vessels is 25-30 % by textbooks of physiology; bleeds and tilts depend on it."""
     model = alone._alone.model
     unstressed = sum(value for name, value in model.parameters.items() if name.endswith(".V0"))
     assert 0.25 < 1 - unstressed / alone.observables(0)["blood_volume"] < 0.30
