@@ -62,8 +62,8 @@ def test_second_order_scheme_is_of_second_order(name):
     assert errors[1] < 0.5 * errors[0]
 
 
-# At 1 Hz: APD90 [ms], peak calcium [uM], tolerance. Stated by the publications: 271 ms and some 0.3 uM above diastole for
-# endocardial ToR-ORd, some 300 (endo, epi) and 400 ms (mid) for ten Tusscher-Panfilov; the rest are CVODE's steady
+# At 1 Hz: APD90 [ms], peak calcium [uM], tolerance. Stated by the publications: 271 ms and some 0.3 uM above diastole
+# for endocardial ToR-ORd, some 300 (endo, epi) and 400 ms (mid) for ten Tusscher-Panfilov; the rest are CVODE's steady
 # states, close to the publications' figures, and guard against slips in the files.
 PUBLISHED = {
     (TT2006, "endo"): (303, 0.83, 0.03),
