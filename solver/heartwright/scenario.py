@@ -129,13 +129,17 @@ def surfaces(mesh: MeshSpec) -> set[str]:
 
 
 def _late_stimuli(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
+    """Stimuli that never come. An `end` before the ventricles' onset is no mistake: it makes a short trial run."""
+    time = scenario.time
     stimuli = scenario.electrophysiology.stimuli if scenario.electrophysiology else []
     for index, stimulus in enumerate(stimuli):
-        start = stimulus.start + (scenario.time.av_delay if stimulus.clock == "ventricles" else 0.0)
-        if start >= scenario.time.duration:
+        absolute = stimulus.clock == "absolute"
+        start = stimulus.start if absolute else time.av_delay + stimulus.start
+        end = time.duration if absolute else time.beats * time.cycle_length
+        if start >= end:
             yield (
                 ("electrophysiology", "stimuli", index, "start"),
-                f"stimulus '{stimulus.name}' starts at {start:g} ms, after the end at {scenario.time.duration:g} ms",
+                f"stimulus '{stimulus.name}' starts at {start:g} ms, after the end at {end:g} ms",
             )
 
 

@@ -47,6 +47,6 @@ def test_a_rank_that_fails_alone_ends_the_others(tmp_path, error):
     program = ONE_RANK_FAILS.format(
         error=error, scenario=str(CONFIGS / "quickstart.yaml"), folder=str(tmp_path / "out")
     )
-    done = mpi.run(2, program, cwd=tmp_path, timeout=60)
+    done = mpi.run(2, program, cwd=tmp_path, timeout=60, env={"TMPDIR": str(tmp_path)})  # where crash logs go
     assert done.returncode == 70
     assert done.stderr.count("rank 1 failed alone") == 1
