@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from petsc4py import PETSc
 
+from heartwright import forms
 from heartwright.errors import SolveFailed
 
 PRESETS: dict[str, dict[str, object]] = {
@@ -29,9 +30,7 @@ PRESETS: dict[str, dict[str, object]] = {
     "ldl": {"ksp_type": "preonly", "pc_type": "cholesky", "pc_factor_mat_solver_type": "mumps"},
 }
 
-# Flags of the compiled forms: native SIMD is 1.5-1.8 times faster on quadratic tetrahedra than FFCx's default -O2.
-# `-ffast-math` drops NaN checks, so finiteness is tested explicitly where it matters.
-JIT = {"cffi_extra_compile_args": ["-O3", "-march=native", "-ffast-math", "-g0"], "timeout": 600}
+JIT = forms.options()
 
 _count = itertools.count()
 
@@ -139,11 +138,11 @@ class LaggedNewton:
             full = self._advance(problem, dp)
             self.iterations += 1
             border = problem.border()
-            remaining = self.rate / max(1 - self.rate, 0.1)
+            rate = max(self.rate, 0.1)  # a single good iteration promises little
             if (
                 full
-                and remaining * size <= increment
-                and self.rate * self.r.norm() <= residual
+                and size * rate / max(1 - rate, 0.1) <= increment
+                and self.r.norm() * rate <= residual
                 and np.abs(border[0]).max(initial=0.0) <= constraint
             ):
                 return k

@@ -1,0 +1,60 @@
+"""The quadratic displacement converges with third order: a manufactured deformation of a cube."""
+
+import numpy as np
+import pytest
+import ufl
+from dolfinx import fem
+from dolfinx import mesh as dmesh
+from mpi4py import MPI
+
+from heartwright.mechanics.passive import NeoHooke, volumetric
+from heartwright.mechanics.solid import Solid
+from heartwright.mechanics.spec import Fixed, MechanicsSpec
+from heartwright.mechanics.wall import bind
+from heartwright.mesh.geometry import Geometry
+from heartwright.mesh.where import FibresConstant
+
+SPEC = MechanicsSpec(
+    passive=NeoHooke(mu=1.0),
+    bulk_modulus=10.0,
+    viscosity=0.0,
+    boundaries=[Fixed(where="surface")],
+    active={"scale": 0.0},
+)
+
+
+def cube(n: int) -> Geometry:
+    mesh = dmesh.create_unit_cube(MPI.COMM_SELF, n, n, n, ghost_mode=dmesh.GhostMode.none)
+    mesh.topology.create_connectivity(2, 3)
+    facets = dmesh.exterior_facet_indices(mesh.topology)
+    tags = dmesh.meshtags(mesh, 2, facets, np.ones(len(facets), np.int32))
+    return Geometry(mesh, tags, {"surface": 1}, {}, np.arange(len(mesh.geometry.x)))
+
+
+def wanted(geometry: Geometry):
+    """u = 0.1 sin(pi x) sin(pi y) sin(pi z) (1, -1, 1/2): det F between 0.6 and 1.4, zero on the surface."""
+    x = ufl.SpatialCoordinate(geometry.mesh)
+    bump = ufl.sin(ufl.pi * x[0]) * ufl.sin(ufl.pi * x[1]) * ufl.sin(ufl.pi * x[2])
+    return 0.1 * bump * ufl.as_vector([1.0, -1.0, 0.5])
+
+
+def force(geometry: Geometry):
+    """The body force -Div P(u) that holds the cube in that shape."""
+    F = ufl.variable(ufl.Identity(3) + ufl.grad(wanted(geometry)))
+    law = bind(SPEC.passive, geometry.mesh)
+    psi = law.psi(F.T * F, None, None, None) + volumetric(ufl.det(F), fem.Constant(geometry.mesh, SPEC.bulk_modulus))
+    return -ufl.div(ufl.diff(psi, F))
+
+
+def error(n: int) -> float:
+    geometry = cube(n)
+    solid = Solid(geometry, SPEC, FibresConstant(), {}, 1.0, body_force=force(geometry))
+    solid.solve(0.0, 1.0, lambda p: (np.zeros(0), np.zeros((0, 0))))
+    difference = solid.u - wanted(geometry)
+    return np.sqrt(fem.assemble_scalar(fem.form(ufl.inner(difference, difference) * ufl.dx(degree=6))))
+
+
+def test_displacement_converges_with_third_order():
+    coarse, fine = error(3), error(6)
+    # 3 in the limit of small cells; these cells are a sixth of a half wave.
+    assert np.log2(coarse / fine) == pytest.approx(3.0, abs=0.35)

@@ -1,0 +1,50 @@
+"""The solid gives the same beat on any number of ranks."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mpi import run
+
+BEAT = """
+import json
+import numpy as np
+from mpi4py import MPI
+from heartwright.mechanics.active import Contraction
+from heartwright.mechanics.solid import Solid
+from heartwright.mechanics.spec import MechanicsSpec
+from heartwright.mesh.geometry import build
+from heartwright.mesh.spec import Ellipsoid, MeshSpec
+
+mesh, spec = MeshSpec(generate=Ellipsoid(size=13.0)), MechanicsSpec()
+geometry = build(mesh, MPI.COMM_WORLD)
+solid = Solid(geometry, spec, mesh.fibres, {"lv": "lv_endo"}, 1.0)
+contraction = Contraction(geometry, spec, 1.0)
+volume = solid.inflate({"lv": 0.6})[0]
+rows = []
+for k in range(40):
+    calcium = np.full_like(contraction.tension, 1e-4 + 9e-4 * (k / 20) * np.exp(1 - k / 20))
+    contraction.step(float(k), 1.0, calcium=calcium, stretch=solid.stretch())
+    solid.tension(contraction.tension, contraction.stiffness)
+    outflow = lambda p: (volume - 2000.0 * np.maximum(p - 3.0, 0.0), -2000.0 * np.diag((p > 3.0).astype(float)))
+    solid.step(float(k), 1.0, outflow)
+    rows.append([solid.p[0], solid.volumes()[0], contraction.mean_tension()])
+if geometry.comm.rank == 0:
+    print("ROWS", json.dumps(rows))
+"""
+
+
+def beat(ranks: int) -> np.ndarray:
+    done = run(ranks, BEAT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return np.array(json.loads(done.stdout.split("ROWS", 1)[1]))
+
+
+@pytest.mark.parallel
+def test_pressure_volume_and_tension_agree_on_1_2_and_3_ranks():
+    one = beat(1)
+    assert one[-1, 0] > 3.0  # the valve has opened
+    for ranks in (2, 3):
+        difference = np.abs(beat(ranks) - one).max(axis=0) / np.ptp(one, axis=0)
+        assert difference.max() < 1e-6, difference
