@@ -4,6 +4,7 @@ import difflib
 import io
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,7 @@ from heartwright.units import Frequency, Time
 
 Positive = Annotated[Time, Field(gt=0)]
 KeyPath = tuple[str | int, ...]
+RHYTHM = {"heart_rate": "cycle_length", "cycle_length": "heart_rate"}  # two ways to say one thing
 SURFACES = {
     "ellipsoid": {"lv_endo", "epi", "base"},
     "biventricle": {"lv_endo", "rv_endo", "epi", "base"},
@@ -61,7 +63,7 @@ class TimeSpec(Spec):
     @model_validator(mode="after")
     def _consistent(self):
         if self.heart_rate and abs(self.heart_rate * self.cycle_length - 1) > 1e-6:
-            raise ValueError("heart_rate and cycle_length contradict each other; give one and set the other to null")
+            raise ValueError("heart_rate and cycle_length contradict each other; give only one of them")
         if self.dt_ep > self.dt:
             raise ValueError(f"dt_ep ({self.dt_ep:g} ms) must not be larger than dt ({self.dt:g} ms)")
         if self.dt > self.duration:
@@ -256,7 +258,17 @@ def _with_bases(path: Path, seen: tuple[Path, ...]) -> Node:
         raise InputError(f"{base.place}: extends: no file {target}{_nearest(target)}")
     below = _with_bases(target, chain)
     below.value.pop("name", None)
-    return merge(below, own)
+    return merge(_free_rhythm(below, own), own)
+
+
+def _free_rhythm(below: Node, own: Node) -> Node:
+    """`below` without its heart rate where `own` gives a cycle length, and the other way round."""
+    old, new = below.child("time"), own.child("time")
+    if old and new and isinstance(old.value, dict) and isinstance(new.value, dict):
+        dropped = {other for one, other in RHYTHM.items() if one in new.value and other not in new.value}
+        kept = {key: value for key, value in old.value.items() if key not in dropped}
+        return replace(below, value=below.value | {"time": replace(old, value=kept)})
+    return below
 
 
 def _block(path: Path) -> Node:
@@ -285,8 +297,10 @@ def _set(tree: Node, text: str) -> Node:
     if not equals or not key.strip() or "" in key.split("."):
         raise InputError(f"--set {text}: write it as key=value, e.g. --set time.beats=2")
     new = read_text(value, f"--set {text}", Path.cwd(), lines=False)
+    keys = tuple(key.strip().split("."))
     try:
-        return tree.put(tuple(key.strip().split(".")), new)
+        alone = replace(new, value=None).put(keys, new)
+        return _free_rhythm(tree, alone).put(keys, new)
     except ValueError as error:
         raise InputError(f"--set {text}: {key}: {error}") from None
 

@@ -87,12 +87,15 @@ def test_set_overrides_values_blocks_and_items_of_lists(base):
     assert changed.circulation.cavities == {"lv": "lv_endo"}
 
 
-def test_heart_rate_sets_the_cycle_and_both_must_agree(base):
-    base.write_text(BASE.replace(", cycle_length: 900 ms", ", heart_rate: 60 bpm"))
-    assert scenario.load(base).time.cycle_length == pytest.approx(1000, rel=1e-12)
+def test_heart_rate_and_cycle_length_are_one_value_and_the_last_word_counts(base):
+    assert scenario.load(base).time.cycle_length == 900
+    assert scenario.load(base, ["time.heart_rate=60 bpm"]).time.cycle_length == pytest.approx(1000, rel=1e-12)
+    slow = child(base, "time: {heart_rate: 50 bpm}\n")
+    assert scenario.load(slow).time.cycle_length == pytest.approx(1200, rel=1e-12)
+    assert scenario.load(slow, ["time={cycle_length: 875 ms}"]).time.cycle_length == 875
+    assert scenario.load(slow, ["time={cycle_length: 875 ms}"]).time.heart_rate is None
     with pytest.raises(InputError, match="heart_rate and cycle_length contradict"):
-        scenario.load(base, ["time.cycle_length=900 ms"])
-    assert scenario.load(base, ["time.cycle_length=900 ms", "time.heart_rate=null"]).time.cycle_length == 900
+        scenario.load(child(base, "time: {heart_rate: 50 bpm, cycle_length: 1 s}\n"))
 
 
 def test_the_run_lasts_its_beats_unless_it_has_an_end(base):
