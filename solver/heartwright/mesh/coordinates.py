@@ -2,6 +2,7 @@
 
     transmural  τ   0 on the endocardium, 1 on the epicardium of the point's own chamber, even in depth between. The
                     septum belongs to the left ventricle: there τ runs from 0 on its left to 1 on its right face.
+    apicobasal  ζ   height along the long axis of the left ventricle: 0 at its epicardial apex, 1 at its base; cut off
                     at 0 and 1. One scale for both ventricles.
     rotation    θ   angle about that axis in (-π, π]: 0 towards the right ventricle (middle of the septum), positive
                     towards anterior, i.e. right-handed about the axis from apex to base.
