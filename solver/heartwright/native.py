@@ -109,7 +109,7 @@ def _version(argv: tuple[str, ...]) -> str:
 
 
 @functools.cache
-def _processor() -> tuple[str, bool]:
+def processor() -> tuple[str, bool]:
     """The processor's model, and whether it has AVX-512."""
     try:
         text = Path("/proc/cpuinfo").read_text()
@@ -122,7 +122,7 @@ def _processor() -> tuple[str, bool]:
 
 
 def _flags() -> tuple[str, ...]:
-    return (*COMPILE, "-mprefer-vector-width=512") if _processor()[1] else COMPILE
+    return (*COMPILE, "-mprefer-vector-width=512") if processor()[1] else COMPILE
 
 
 def _libraries() -> tuple[str, ...]:
@@ -130,7 +130,7 @@ def _libraries() -> tuple[str, ...]:
 
 
 def _digest(source: str, argv: tuple[str, ...]) -> str:
-    parts = [source, *argv, _version(argv), *_flags(), *_libraries(), _processor()[0]]
+    parts = [source, *argv, _version(argv), *_flags(), *_libraries(), processor()[0]]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
