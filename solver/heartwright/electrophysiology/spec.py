@@ -67,7 +67,7 @@ class Stimulus(Spec):
 
 
 class Region(Spec):
-    """A region whose conductivities are multiplied by `conduction_scale` (0: electrically dead)."""
+    """A region whose conductivities are multiplied by `conduction_scale` (0: dead); later regions win."""
 
     where: Where
     conduction_scale: Annotated[float, Field(ge=0)] = 1.0
@@ -97,4 +97,4 @@ class ElectrophysiologySpec(Spec):
     stimuli: list[Stimulus] = Field(default_factory=list)
     regions: list[Region] = Field(default_factory=list)
     ecg: Ecg | None = Ecg()
-    tolerance: Annotated[Voltage, Field(gt=0)] = "1e-7 mV"  # of the linear solver: RMS error of v in one step
+    tolerance: Annotated[Voltage, Field(gt=0)] = "1e-5 mV"  # of the linear solver: RMS error of v in one step

@@ -1,0 +1,153 @@
+"""Niederer et al. 2011 (doi:10.1098/rsta.2011.0139): activation times of a slab stimulated at a corner.
+
+`python3 run.py` runs dx 0.5 and 0.2 mm at dt 0.05 ms (about a minute); `--fine` adds dx 0.2 mm at dt 0.005 ms.
+Works under mpirun. Rewrites result.json.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import ufl
+from dolfinx import mesh as dmesh
+from mpi4py import MPI
+
+from heartwright.electrophysiology.conductivity import Bundle
+from heartwright.electrophysiology.spec import Cells, Conductivities, ElectrophysiologySpec, Stimulus
+from heartwright.electrophysiology.tissue import Tissue
+from heartwright.mesh.geometry import Geometry
+
+HERE = Path(__file__).parent
+SLAB = (20.0, 7.0, 3.0)  # mm
+FIBRE = 0.17 * 0.62 / (0.17 + 0.62)  # mS/mm, half the harmonic mean of intra- and extracellular conductivity
+CROSS = 0.019 * 0.24 / (0.019 + 0.24)
+AMPLITUDE = 50.0 / 1.4  # uA/uF: 50 000 uA/cm^3 over chi Cm
+AXES = tuple(ufl.as_vector(row) for row in np.eye(3).tolist())
+POINTS = np.array([(x, y, z) for z in (0, 3) for x in (0, 20) for y in (0, 7)] + [(10, 3.5, 1.5)], dtype=float)
+NAMES = [f"P{i}" for i in range(1, 10)]
+
+# The initial state the benchmark prescribes
+RESTING = {
+    "membrane.V": -85.23, "ikr.xr1": 0.00621, "ikr.xr2": 0.4712, "iks.xs": 0.0095, "ina.m": 0.00172, "ina.h": 0.7444,
+    "ina.j": 0.7045, "ical.d": 3.373e-5, "ical.f": 0.7888, "ical.f2": 0.9755, "ical.fcass": 0.9953, "ito.s": 0.999998,
+    "ito.r": 2.42e-8, "calcium.R_bar": 0.9073, "calcium.Ca_i": 1.26e-4, "calcium.Ca_sr": 3.64,
+    "calcium.Ca_ss": 3.6e-4, "sodium.Na_i": 8.604, "potassium.K_i": 136.89,
+}  # fmt: skip
+EPI = Cells(variant="epi", parameters=RESTING)
+
+# Our own limit dt -> 0 at dx 0.5 mm, from dt 0.025 and 0.0125 ms by Richardson's extrapolation (second order)
+LIMIT_AT_HALF_A_MILLIMETRE = np.array([1.220, 48.975, 33.380, 56.205, 12.049, 47.374, 32.452, 53.957, 23.946])
+
+
+def slab(h: float) -> Geometry:
+    """Cubes of side h, six tetrahedra each."""
+    counts = [round(length / h) for length in SLAB]
+    mesh = dmesh.create_box(
+        MPI.COMM_WORLD, [[0.0] * 3, list(SLAB)], counts, dmesh.CellType.tetrahedron, ghost_mode=dmesh.GhostMode.none
+    )
+    mesh.topology.create_entities(2)
+    nothing = np.zeros(0, dtype=np.int32)
+    return Geometry(mesh, dmesh.meshtags(mesh, 2, nothing, nothing), {}, {}, np.arange(len(mesh.geometry.x)))
+
+
+def tissue(h: float, dt: float) -> Tissue:
+    cube = {"box": {"lower": (0.0, 0.0, 0.0), "upper": (1.5, 1.5, 1.5)}}
+    spec = ElectrophysiologySpec(
+        cells=[EPI],
+        conduction=Conductivities(fibre=FIBRE, sheet=CROSS, normal=CROSS),
+        stimuli=[Stimulus(name="corner", where=cube, duration=2.0, amplitude=AMPLITUDE, clock="absolute")],
+    )
+    return Tissue(slab(h), spec, AXES, dt=dt)
+
+
+def solve(h: float, dt: float) -> tuple[np.ndarray, Tissue]:
+    """Activation times [ms] at P1 .. P9, and the tissue when all of it is activated."""
+    solver = tissue(h, dt)
+    for t in range(80):
+        solver.step(float(t), 1.0)
+        if solver.summary()["activated"] == 1.0:
+            break
+    return at_points(solver), solver
+
+
+def at_points(solver: Tissue) -> np.ndarray:
+    """Activation at the points, by linear interpolation between the nodes around each (P9 is no node at 0.2 mm)."""
+    owned = solver.geometry.V1.dofmap.index_map.size_local
+    points, values = solver.geometry.points[:owned], solver.activation[:owned]
+    distance = np.linalg.norm(points[:, None] - POINTS[None], axis=2)
+    lowest = solver.geometry.comm.allreduce(distance.min(axis=0, initial=np.inf), op=MPI.MIN)
+    nearest = distance <= lowest + 1e-6
+    sums = solver.geometry.comm.allreduce(np.array([values @ nearest, nearest.sum(axis=0)]))
+    return sums[0] / sums[1]
+
+
+def rows(reference: dict, fine: bool) -> tuple[list[dict], list[str]]:
+    """Result rows with their bars, and what each run cost."""
+    found, costs = [], []
+    cases = [(0.5, 0.05), (0.2, 0.05)] + [(0.2, 0.005)] * fine
+    for h, dt in cases:
+        start = time.perf_counter()
+        times, solver = solve(h, dt)
+        costs.append(cost(solver, h, dt, time.perf_counter() - start))
+        for name, value in zip(NAMES, times, strict=True):
+            bar = reference["activation"][f"dx {h:g} mm"].get(name)
+            if bar:
+                found.append(row(f"activation of {name}, dx {h:g} mm, dt {dt:g} ms", value, "ms", bar))
+    for name, conductivity in (("along", FIBRE), ("across", CROSS)):
+        speed = Bundle(EPI, 0.025, 0.01, [conductivity / 1.4]).speeds(0.1)[0]
+        found.append(row(f"plane wave {name} fibres, 0.025 mm, dt 0.01 ms", speed, "m/s", reference["speed"][name]))
+    return found, costs
+
+
+def row(what: str, value: float, unit: str, bar: dict) -> dict:
+    low, high = bar["low"], bar["high"]
+    value = round(float(value), 4)
+    ok = low <= value <= high
+    return {"what": what, "value": value, "unit": unit, "low": low, "high": high, "ok": ok, "source": bar["source"]}
+
+
+def cost(solver: Tissue, h: float, dt: float, wall: float) -> str:
+    """What one step of the tissue costs, by phase."""
+    steps = solver.diffusion.steps
+    phases = "  ".join(f"{name[3:]} {1e3 * s / steps:.2f}" for name, s in sorted(solver.watch.seconds.items()))
+    nodes = solver.geometry.V1.dofmap.index_map.size_global
+    iterations = solver.diffusion.iterations / steps
+    return (
+        f"dx {h:g} mm, dt {dt:g} ms: {nodes} nodes, {steps} steps, {wall:.1f} s, "
+        f"per step {1e3 * wall / steps:.2f} ms ({phases}), CG {iterations:.1f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fine", action="store_true", help="also dx 0.2 mm at dt 0.005 ms (ten minutes)")
+    arguments = parser.parse_args()
+    found, costs = rows(json.loads((HERE / "reference.json").read_text()), arguments.fine)
+    if MPI.COMM_WORLD.rank:
+        return
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True)  # noqa: S607
+    result = {
+        "name": "niederer2011",
+        "commit": commit.stdout.strip(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "date": datetime.date.today().isoformat(),
+        "ranks": MPI.COMM_WORLD.size,
+        "command": "python3 benchmarks/niederer2011/run.py" + " --fine" * arguments.fine,
+        "rows": found,
+    }
+    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    for r in found:
+        print(
+            f"{'ok  ' if r['ok'] else 'FAIL'} {r['what']:45s} {r['value']:8.3f} {r['unit']:4s} [{r['low']}, {r['high']}]"
+        )
+    print(*costs, sep="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""The monodomain solver converges with second order in space and time, and to the benchmark's numbers."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+import ufl
+from box import AXES, box
+from dolfinx import fem
+
+from heartwright.electrophysiology.diffusion import Diffusion
+from heartwright.electrophysiology.spec import Cells, Conductivities, ElectrophysiologySpec
+from heartwright.electrophysiology.tissue import Tissue
+from heartwright.stopwatch import Stopwatch
+
+CAPACITY = 1.4  # uF/mm^3
+SIGMA = ufl.as_tensor(np.diag([0.28, 0.07, 0.07]).tolist())  # mS/mm
+SIZE = (4.0, 2.0, 0.5)
+
+# dv/dt = v - v^3/3 - w + i, dw/dt = 0.3 (v - 0.6 w): smooth, so that the order in time can be seen
+FITZHUGH_NAGUMO = """
+[[model]]
+name: FitzHugh-Nagumo
+cell.v = 1
+cell.w = 0
+
+[engine]
+time = 0 [ms]
+    in [ms]
+    bind time
+
+[cell]
+stimulus = 0 [A/F]
+    in [A/F]
+    label stimulus_current
+dot(v) = 1 [mV/ms] * (v / 1 [mV] - v^3 / 3 [mV^3] - w) + stimulus
+    in [mV]
+    label membrane_potential
+dot(w) = 0.3 [1/ms] * (v / 1 [mV] - 0.6 * w)
+"""
+
+
+def cosine(geometry, t: float = 0.0) -> np.ndarray:
+    """cos(pi x/4) cos(pi y/2) e^(-rate t), which solves the equation on the box without flux through its faces."""
+    x, y, _ = geometry.points.T
+    rate = (0.28 * (np.pi / SIZE[0]) ** 2 + 0.07 * (np.pi / SIZE[1]) ** 2) / CAPACITY
+    return np.cos(np.pi * x / SIZE[0]) * np.cos(np.pi * y / SIZE[1]) * np.exp(-rate * t)
+
+
+def diffuse(geometry, dt: float, steps: int) -> fem.Function:
+    v = fem.Function(geometry.V1)
+    v.x.array[:] = cosine(geometry)
+    diffusion = Diffusion(geometry, SIGMA, CAPACITY, 1e-12, Stopwatch())
+    for _ in range(steps):
+        diffusion.step(dt, v)
+    return v
+
+
+def l2(geometry, error: np.ndarray) -> float:
+    e = fem.Function(geometry.V1)
+    e.x.array[:] = error
+    return fem.assemble_scalar(fem.form(e**2 * geometry.dx)) ** 0.5
+
+
+def test_diffusion_is_second_order_in_space():
+    errors = []
+    for h in (0.25, 0.125, 0.0625):
+        geometry = box(SIZE, h)
+        errors.append(l2(geometry, diffuse(geometry, 0.02, 100).x.array - cosine(geometry, 2.0)))
+    orders = np.log2(np.array(errors[:-1]) / errors[1:])
+    assert orders == pytest.approx(2.0, abs=0.15)
+
+
+def test_diffusion_is_second_order_in_time():
+    geometry = box(SIZE, 0.5)
+    reference = diffuse(geometry, 0.01, 400).x.array
+    errors = [l2(geometry, diffuse(geometry, dt, round(4 / dt)).x.array - reference) for dt in (0.5, 0.25, 0.125)]
+    orders = np.log2(np.array(errors[:-1]) / errors[1:])
+    assert orders == pytest.approx(2.0, abs=0.15)
+
+
+def test_diffusion_keeps_the_charge():
+    geometry = box(SIZE, 0.25)
+    v = diffuse(geometry, 0.05, 20)
+    v.x.array[:] += 1.0
+    before = fem.assemble_scalar(fem.form(v * geometry.dx))
+    Diffusion(geometry, SIGMA, CAPACITY, 1e-12, Stopwatch()).step(0.05, v)
+    assert fem.assemble_scalar(fem.form(v * geometry.dx)) == pytest.approx(before, rel=1e-12)
+
+
+def test_splitting_is_second_order(tmp_path):
+    file = tmp_path / "fitzhugh_nagumo.mmt"
+    file.write_text(FITZHUGH_NAGUMO)
+    spec = ElectrophysiologySpec(
+        cells=[Cells(model=str(file))],
+        conduction=Conductivities(fibre=0.28, sheet=0.07, normal=0.07),
+        tolerance=1e-11,
+    )
+    geometry = box(SIZE, 0.5)
+
+    def solve(dt: float) -> np.ndarray:
+        tissue = Tissue(geometry, spec, AXES, dt=dt)
+        tissue.v.x.array[:] += 2.0 * cosine(geometry)
+        for t in range(4):
+            tissue.step(float(t), 1.0)
+        return tissue.v.x.array.copy()
+
+    reference = solve(1 / 256)
+    errors = [l2(geometry, solve(dt) - reference) for dt in (1 / 8, 1 / 16, 1 / 32)]
+    orders = np.log2(np.array(errors[:-1]) / errors[1:])
+    # a reference 8 times finer than the finest of the three raises the last order by 0.02
+    assert orders == pytest.approx(2.0, abs=0.15)
+
+
+def test_niederer_at_half_a_millimetre(repository):
+    file = repository / "benchmarks" / "niederer2011" / "run.py"
+    run = importlib.util.module_from_spec(importlib.util.spec_from_file_location("niederer2011", file))
+    run.__spec__.loader.exec_module(run)
+    times = run.solve(0.5, 0.05)[0]
+    # within 1 % of the limit dt -> 0 on this mesh (dt 0.0125 and Richardson's extrapolation)
+    assert times[1:] == pytest.approx(run.LIMIT_AT_HALF_A_MILLIMETRE[1:], rel=0.01)
+    # P1 lies in the stimulus and rises within the first steps
+    assert times[0] == pytest.approx(run.LIMIT_AT_HALF_A_MILLIMETRE[0], abs=0.05)

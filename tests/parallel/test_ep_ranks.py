@@ -1,0 +1,57 @@
+"""Electrophysiology does not depend on the number of ranks."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mpi import run
+
+PROGRAM = """
+import json
+import sys
+
+import numpy as np
+
+sys.path.insert(0, sys.argv[1])
+from box import AXES, at, box
+from heartwright.electrophysiology.spec import Cells, Conductivities, Ecg, ElectrophysiologySpec, Stimulus
+from heartwright.electrophysiology.tissue import Tissue
+
+around = {n: (20.0 * np.cos(k), 20.0 * np.sin(k), 9.0 * k) for k, n in enumerate(
+    ["RA", "LA", "LL", "V1", "V2", "V3", "V4", "V5", "V6"])}
+right = {"box": {"lower": (3.0, 0.0, 0.0), "upper": (6.0, 2.0, 1.0)}}
+corner = {"box": {"lower": (0.0, 0.0, 0.0), "upper": (1.5, 1.5, 1.5)}}
+spec = ElectrophysiologySpec(
+    cells=[Cells(variant="epi"), Cells(where=right, variant="endo")],
+    conduction=Conductivities(fibre=0.1334, sheet=0.0176, normal=0.0176),
+    stimuli=[Stimulus(name="corner", where=corner, clock="absolute")],
+    ecg=Ecg(electrodes=around),
+)
+geometry = box((6.0, 2.0, 1.0), 0.5)
+tissue = Tissue(geometry, spec, AXES, dt=0.1)
+ecg = []
+for t in range(20):
+    tissue.step(float(t), 1.0)
+    ecg.append(list(tissue.ecg().values()))
+points = np.array([(6.0, 2.0, 1.0), (3.0, 1.0, 0.5), (0.0, 2.0, 0.0)])
+found = {name: at(geometry, values, points).tolist() for name, values in
+         (("v", tissue.v.x.array), ("calcium", tissue.calcium()), ("activation", tissue.activation))}
+found |= {"ecg": ecg, "summary": tissue.summary()}
+if geometry.comm.rank == 0:
+    print(json.dumps(found))
+"""
+
+
+@pytest.mark.parallel
+def test_potential_calcium_activation_and_ecg_agree_on_one_two_and_three_ranks(tmp_path):
+    script = tmp_path / "bar.py"
+    script.write_text(PROGRAM)
+    answers = [run(n, [str(script), str(Path(__file__).parent.parent)]) for n in (1, 2, 3)]
+    assert [a.returncode for a in answers] == [0, 0, 0], answers[-1].stderr[-2000:]
+    one, *others = [json.loads(a.stdout.splitlines()[-1]) for a in answers]
+    for other in others:
+        for name in ("v", "calcium", "activation", "ecg"):
+            a, b = np.array(one[name]), np.array(other[name])
+            assert np.abs(a - b).max() <= 1e-6 * np.ptp(a), name
+        assert other["summary"] == pytest.approx(one["summary"], rel=1e-6)

@@ -1,0 +1,63 @@
+"""Conductivity: wanted speeds are reached on a cable, or refused; fast layers and scars."""
+
+import numpy as np
+import pytest
+from box import box
+from mpi4py import MPI
+
+from heartwright.electrophysiology import conductivity
+from heartwright.electrophysiology.spec import (
+    Cells,
+    Conductivities,
+    ElectrophysiologySpec,
+    FastEndocardium,
+    Region,
+)
+from heartwright.errors import InputError
+from heartwright.mesh.geometry import build
+from heartwright.mesh.spec import MeshSpec, Slab
+
+EPI = Cells(variant="epi")
+MEASURED = Conductivities(fibre=0.17, sheet=0.05, normal=0.02)
+
+
+def test_the_cable_of_the_benchmark_converges_to_the_published_speed():
+    # Niederer et al. 2011: sigma 0.17·0.62/(0.17+0.62) S/m gives 0.612 m/s along the fibre. The cable comes
+    # from above, with h^2: 2.6 % at 0.1 mm, 1.2 % at 0.05 mm, 0.7 % at 0.025 mm.
+    D = 0.17 * 0.62 / (0.17 + 0.62) / (140 * 0.01)
+    assert conductivity.Bundle(EPI, 0.05, 0.01, [D]).speeds(0.3)[0] == pytest.approx(0.612, rel=0.015)
+
+
+@pytest.mark.parametrize(("speed", "h"), [(0.6, 1.5), (0.25, 1.0)])
+def test_the_diffusivity_found_gives_the_wanted_speed(speed, h):
+    D = conductivity.cable_diffusivity(EPI, speed, h, 0.05)
+    # log-linear interpolation between neighbours 6 % apart leaves about 0.1 %
+    assert conductivity.Bundle(EPI, h, 0.05, [D]).speeds(speed / 2)[0] == pytest.approx(speed, rel=3e-3)
+
+
+def test_a_wave_too_slow_for_the_mesh_is_refused_with_advice():
+    with pytest.raises(InputError, match=r"0\.05 m/s dies out between nodes 2 mm apart.*refine the mesh"):
+        conductivity.cable_diffusivity(EPI, 0.05, 2.0, 0.1)
+
+
+def test_faster_tissue_has_the_square_of_the_factor():
+    spec = ElectrophysiologySpec(conduction=MEASURED)
+    assert conductivity.conductivities(spec, 3.0, 1.0, 0.05) == pytest.approx(9 * np.array([0.17, 0.05, 0.02]))
+
+
+def test_the_element_length_of_a_box_is_the_side_of_its_cubes():
+    assert conductivity.element_length(box((4, 3, 2), 0.5)) == 0.5
+
+
+def test_layer_and_scar_end_up_in_the_field():
+    geometry = build(MeshSpec(generate=Slab(lengths=(12.0, 6.0, 6.0), size=1.5)), MPI.COMM_SELF)
+    spec = ElectrophysiologySpec(
+        conduction=MEASURED,
+        fast_endocardium=FastEndocardium(surfaces=["xmin"], thickness=2.0, speed_factor=2.0),
+        regions=[Region(where={"box": {"lower": (9, -1, -1), "upper": (13, 7, 7)}}, conduction_scale=0.0)],
+    )
+    fibre = conductivity.conductivity_fields(geometry, spec, 0.05).x.array.reshape(-1, 3)[:, 0]
+    x = geometry.points[geometry.V1.dofmap.list][:, :, 0].mean(axis=1)
+    assert fibre[x < 1.5] == pytest.approx(4 * 0.17)
+    assert fibre[(x > 4.5) & (x < 8)] == pytest.approx(0.17)
+    assert not fibre[x > 10].any()

@@ -1,0 +1,85 @@
+"""Pseudo-ECG: signs, leads, and the duration of the QRS complex."""
+
+import numpy as np
+import pytest
+import ufl
+from box import box
+
+from heartwright.electrophysiology.ecg import ELECTRODES, PseudoECG, placed, qrs_duration
+from heartwright.electrophysiology.spec import Ecg
+from heartwright.errors import InputError
+from heartwright.mesh.geometry import build
+from heartwright.mesh.spec import Biventricle, MeshSpec
+
+
+@pytest.fixture(scope="module")
+def bar():
+    return box((20.0, 4.0, 4.0), 1.0)
+
+
+def front(bar, x: float) -> np.ndarray:
+    """A wave that has travelled along the bar up to x: depolarised behind, at rest ahead."""
+    return -85.0 + 105.0 / (1 + np.exp((bar.points[:, 0] - x) / 0.5))
+
+
+def test_an_approaching_wave_is_positive_and_a_leaving_one_negative(bar):
+    ends = {"behind": np.array([-20.0, 2.0, 2.0]), "ahead": np.array([40.0, 2.0, 2.0])}
+    ecg = PseudoECG(bar, 0.1 * ufl.Identity(3), ends, 0.2)
+    signal = [ecg.potentials(front(bar, x)) for x in (5.0, 10.0, 15.0)]
+    assert all(phi["ahead"] > 0 > phi["behind"] for phi in signal)
+    assert signal[0]["ahead"] < signal[1]["ahead"] < signal[2]["ahead"]
+
+
+def test_a_wave_that_passes_an_electrode_is_biphasic(bar):
+    ecg = PseudoECG(bar, 0.1 * ufl.Identity(3), {"beside": np.array([10.0, 2.0, 14.0])}, 0.2)
+    before, after = (ecg.potentials(front(bar, x))["beside"] for x in (5.0, 15.0))
+    assert before > 0 > after
+    assert before == pytest.approx(-after, rel=0.02)
+
+
+def test_tissue_of_one_potential_makes_no_signal(bar):
+    ecg = PseudoECG(bar, 0.1 * ufl.Identity(3), {"near": np.array([30.0, 2.0, 2.0])}, 0.2)
+    scale = abs(ecg.potentials(front(bar, 10.0))["near"])
+    assert abs(ecg.potentials(np.full(len(bar.points), -85.0))["near"]) < 1e-10 * scale
+
+
+def test_the_dipole_of_a_flat_front_is_that_of_the_formula(bar):
+    # far away: phi = sigma_i (Δv A) cos θ / (4 pi sigma_b r^2), Δv A the front's jump times its area
+    r = 500.0
+    ecg = PseudoECG(bar, 0.1 * ufl.Identity(3), {"far": np.array([10.0 + r, 2.0, 2.0])}, 0.2)
+    expected = 0.1 * 105.0 * 16.0 / (4 * np.pi * 0.2 * r**2)
+    assert ecg.potentials(front(bar, 10.0))["far"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_leads_obey_einthoven_and_wilson():
+    heart = build(MeshSpec(generate=Biventricle(size=12.0)), box((1, 1, 1), 1.0).comm)
+    ecg = PseudoECG.around(heart, 0.1 * ufl.Identity(3), Ecg())
+    leads = ecg.leads(heart.points @ np.array([1.0, -0.5, 2.0]))
+    assert list(leads) == ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
+    assert leads["I"] + leads["III"] == pytest.approx(leads["II"])
+    assert leads["aVR"] + leads["aVL"] + leads["aVF"] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_default_electrodes_surround_the_heart_on_the_proper_sides():
+    heart = build(MeshSpec(generate=Biventricle(size=12.0)), box((1, 1, 1), 1.0).comm)
+    at = placed(heart)
+    nearest = {name: np.linalg.norm(heart.points - x, axis=1).min() for name, x in at.items()}
+    assert set(at) == set(ELECTRODES)
+    assert min(nearest.values()) > 10.0
+    # the right ventricle lies on the side of +x, the apex at the bottom (-z)
+    assert at["V1"][0] > at["V6"][0]
+    assert at["RA"][2] > at["LL"][2]
+
+
+def test_electrodes_are_needed_where_there_is_no_heart(bar):
+    assert PseudoECG.around(bar, 0.1 * ufl.Identity(3), Ecg()) is None
+    with pytest.raises(InputError, match="no lv_endo to place"):
+        PseudoECG.around(bar, 0.1 * ufl.Identity(3), Ecg(electrodes={"V1": (0.0, 0.0, 30.0)}))
+
+
+def test_qrs_duration_ends_before_the_slow_t_wave():
+    t = np.arange(0.0, 500.0, 1.0)
+    qrs = np.where((t > 100) & (t < 190), np.sin((t - 100) / 90 * 3 * np.pi), 0.0)
+    wave = 0.3 * np.exp(-(((t - 380) / 40) ** 2))
+    assert qrs_duration(t, (qrs + wave)[:, None]) == pytest.approx(90.0, abs=3.0)
+    assert np.isnan(qrs_duration(t, np.zeros((500, 2))))
