@@ -7,11 +7,14 @@ from dolfinx import fem
 from heartwright.mechanics.spec import Fixed, Robin
 
 
-def robin(geometry, spec: Robin, u, velocity, w):
-    """∫ (k u + c u') . w dS, or only along the reference normal N: ∫ ((k u + c u') . N) (N . w) dS."""
+def robin(geometry, spec: Robin, extension, velocity, w):
+    """∫ (k e + c u') . w dS, or only along the reference normal N: ∫ ((k e + c u') . N) (N . w) dS.
+
+    e: the extension of the springs, u less the displacement at which they are slack.
+    """
     k, c = (fem.Constant(geometry.mesh, value) for value in (spec.stiffness, spec.damping))
     ds = geometry.ds(geometry.tag(spec.where), metadata={"quadrature_degree": 4})
-    traction = k * u + c * velocity
+    traction = k * extension + c * velocity
     if spec.direction == "full":
         return ufl.inner(traction, w) * ds
     N = ufl.FacetNormal(geometry.mesh)

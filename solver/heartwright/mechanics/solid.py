@@ -142,7 +142,13 @@ class Solid:
 
     def state(self) -> dict[str, np.ndarray]:
         wall = self.wall
-        motion = {"u": wall.u.x.array, "u0": wall.u0.x.array, "v": wall.v.x.array, "v_before": self._v_before}
+        motion = {
+            "slack": wall.slack.x.array,
+            "u": wall.u.x.array,
+            "u0": wall.u0.x.array,
+            "v": wall.v.x.array,
+            "v_before": self._v_before,
+        }
         return motion | {"p": self.p, "p_rate": self.p_rate, "p_rate_before": self._p_rate_before}
 
     def summary(self) -> dict[str, float]:
@@ -177,7 +183,8 @@ class Solid:
             wall.u.x.array[:] = wall.u0.x.array
             raise
         self.p[:] = p
-        wall.u0.x.array[:] = wall.u.x.array
+        for follower in (wall.u0, wall.slack):
+            follower.x.array[:] = wall.u.x.array
 
     def _rest(self) -> None:
         self.wall.u0.x.array[:] = self.wall.u.x.array

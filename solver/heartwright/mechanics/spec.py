@@ -15,7 +15,8 @@ Fraction = Annotated[float, Field(ge=0, le=100)]
 class Robin(Spec):
     """Springs and dashpots per area on a facet region: P N = -(k u + c u'), along the normal or in all directions.
 
-    Robin, not Dirichlet: the pericardium slides, and the base is held by soft vessels.
+    Robin, not Dirichlet: the pericardium slides, and the base is held by soft vessels. The springs are slack in the
+    passively filled shape: what surrounds the heart has grown to fit it.
     Values of the pericardium after Pfaller et al. 2019, doi:10.1007/s10237-018-1098-4.
     """
 

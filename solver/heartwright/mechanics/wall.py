@@ -38,7 +38,8 @@ class Wall:
     """The discrete wall: unknowns, history, and the assembly of r and K = dr/du.
 
     u, u0: quadratic displacement, now and at the last accepted step (mm); v: velocity of that step (mm/ms);
-    p: cavity pressures (kPa) as Constants; Ta, Ka: nodal active tension and its stretch derivative (kPa);
+    slack: displacement at which springs bear nothing (mm); p: cavity pressures (kPa) as Constants;
+    Ta, Ka: nodal active tension and its stretch derivative (kPa);
     rate: 1/dt, zero for slow loading without viscosity, damping and inertia.
     `body_force`: a UFL vector in mN/mm³, e.g. gravity.
     """
@@ -47,7 +48,7 @@ class Wall:
         mesh = geometry.mesh
         self.geometry, self.spec, self.comm = geometry, spec, geometry.comm
         self.V = fem.functionspace(mesh, ("Lagrange", 2, (3,)))
-        self.u, self.u0, self.v = (fem.Function(self.V, name=name) for name in ("u", "u0", "v"))
+        self.u, self.u0, self.v, self.slack = (fem.Function(self.V, name=n) for n in ("u", "u0", "v", "slack"))
         self.Ta, self.Ka = (fem.Function(geometry.V1, name=name) for name in ("Ta", "Ka"))
         self.f0, self.s0, self.n0 = fibres.directions(geometry, rule, ("quadrature", spec.quadrature_degree))
         self.stiffening = scale_field(geometry, spec.regions, "passive_scale")
@@ -82,7 +83,7 @@ class Wall:
             r -= ufl.inner(body_force, w) * dx
         for condition in spec.boundaries:
             if isinstance(condition, Robin):
-                r += boundary.robin(self.geometry, condition, self.u, velocity, w)
+                r += boundary.robin(self.geometry, condition, self.u - self.slack, velocity, w)
         for p, cavity in zip(self.p, self.cavities, strict=True):
             r += p * cavity.pressed
         self._r = fem.form(r, jit_options=JIT)
