@@ -25,7 +25,7 @@ class Ellipsoid(Spec):
     wall: Positive = 10.0
     apex_wall: Positive = 8.0
     base_height: Annotated[Length, Field(ge=0)] = 14.0
-    size: Positive = 6.0
+    size: Positive = 5.0
 
     @model_validator(mode="after")
     def _base_cuts_the_cavity(self):

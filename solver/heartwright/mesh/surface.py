@@ -64,10 +64,10 @@ def rim_edges(triangles: np.ndarray) -> np.ndarray:
 
 
 def loops(edges: np.ndarray) -> list[np.ndarray]:
-    """Closed loops of vertices along directed edges, longest first; rows that close no loop are left out.
+    """Simple closed loops of vertices along directed edges, longest first.
 
     The rim of a consistently oriented surface has as many edges into a vertex as out of it, so walking on always
-    returns; where two rims touch in one vertex either way of splitting them encloses the same volume.
+    returns; where two rims touch in a vertex the walk is cut there, because each valve has a lid of its own.
     """
     leaving: dict[int, list[int]] = {}
     for a, b in edges[::-1].tolist():
@@ -76,9 +76,13 @@ def loops(edges: np.ndarray) -> list[np.ndarray]:
     for start in edges[:, 0].tolist():
         walk = [start]
         while leaving.get(walk[-1]):
-            walk.append(leaving[walk[-1]].pop())
-        if len(walk) > 3 and walk[0] == walk[-1]:
-            found.append(np.array(walk[:-1], dtype=np.int64))
+            vertex = leaving[walk[-1]].pop()
+            if vertex in walk:
+                begin = walk.index(vertex)
+                found.append(np.array(walk[begin:], dtype=np.int64))
+                walk = walk[: begin + 1]
+            else:
+                walk.append(vertex)
     return sorted(found, key=lambda loop: (-len(loop), int(loop.min())))
 
 

@@ -7,6 +7,9 @@ from scipy import sparse
 
 from heartwright.mesh.geometry import Geometry
 
+# At points k/2^l the basis functions of degree 1 and 2 are multiples of 4^-l: rounding to these makes them exact.
+BINARY = 4.0**6
+
 
 class Transfer:
     """Values of the parent's polynomials at the child's vertices, and back.
@@ -14,12 +17,12 @@ class Transfer:
     A child vertex X has coordinates k/2^levels in the reference tetrahedron of the parent cell it lies in, so
     φ_i(X) is found by rounding, and a P1 or P2 field of the parent is reproduced to round-off. All arrays are local,
     ghosts included (`function.x.array`); without ghost cells every local child dof lies in a local parent cell, so
-    nothing is communicated.
+    nothing is communicated. Where both meshes are the same, vertices keep their values.
     """
 
     def __init__(self, parent: Geometry, child: Geometry):
         levels = child.levels - parent.levels
-        if child.parent_cells is None or levels < 1:
+        if child is not parent and (child.parent_cells is None or levels < 1):
             raise ValueError("child must come from parent.refined(levels)")
         self.parent, self.child = parent, child
         self._cell, self._X = _reference_points(parent, child, levels)
@@ -47,7 +50,7 @@ def _reference_points(parent: Geometry, child: Geometry, levels: int) -> tuple[n
     """For every child dof of P1, a parent cell that holds it (n,) and its reference coordinates there (n, 3)."""
     dofs = child.V1.dofmap.list
     cell = np.zeros(child.n_vertices, dtype=np.int64)
-    cell[dofs] = np.asarray(child.parent_cells)[:, None]
+    cell[dofs] = (np.arange(len(dofs)) if child is parent else np.asarray(child.parent_cells))[:, None]
     corners = parent.points[parent.V1.dofmap.list[cell]]  # (n, 4, 3)
     J = np.swapaxes(corners[:, 1:] - corners[:, :1], 1, 2)
     X = np.linalg.solve(J, (child.points - corners[:, 0])[:, :, None])[:, :, 0]
@@ -60,8 +63,7 @@ def _interpolation(space: fem.FunctionSpace, cell: np.ndarray, X: np.ndarray) ->
     degree = space.element.basix_element.degree
     element = basix.create_element(basix.ElementFamily.P, basix.CellType.tetrahedron, degree)
     distinct, which = np.unique(X, axis=0, return_inverse=True)
-    phi = element.tabulate(0, distinct)[0, :, :, 0]
-    phi[np.abs(phi) < 1e-13] = 0.0
+    phi = np.round(element.tabulate(0, distinct)[0, :, :, 0] * BINARY) / BINARY
     dofs = space.dofmap.list[cell]
     rows = np.repeat(np.arange(len(cell)), dofs.shape[1])
     index_map = space.dofmap.index_map

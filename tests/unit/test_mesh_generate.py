@@ -1,0 +1,117 @@
+"""Generated hearts have the volumes of the formulas they are drawn from, closed cavities, and good cells."""
+
+import math
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from heartwright.mesh import quality, surface
+from heartwright.mesh.geometry import find_rims
+from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec, Slab
+
+generate = pytest.importorskip("heartwright.mesh.generate").generate
+pytest.importorskip("gmsh")
+
+
+def truncated_ellipsoid(radius: float, length: float, height: float) -> float:
+    """Volume below a plane `height` above the centre: π r² ∫_{-l}^{h} (1 − z²/l²) dz."""
+    return math.pi * radius**2 * (height - height**3 / (3.0 * length**2) + 2.0 * length / 3.0)
+
+
+def cavity(raw, name):
+    return surface.enclosed_volume(raw.points, raw.surface(name)[:, ::-1])
+
+
+@pytest.fixture(scope="module")
+def biventricle():
+    return generate(Biventricle())
+
+
+@pytest.fixture(scope="module", params=[Ellipsoid(), Biventricle(size=7.0), Slab(lengths=(20.0, 7.0, 3.0), size=1.5)])
+def shape_and_mesh(request):
+    shape = request.param
+    return shape, quality.checked(generate(shape), MeshSpec(generate=shape))
+
+
+def test_every_boundary_face_has_a_name(shape_and_mesh):
+    _, raw = shape_and_mesh
+    assert len(raw.facets) == len(surface.boundary_faces(raw.cells, len(raw.points)))
+
+
+def test_no_slivers(shape_and_mesh):
+    _, raw = shape_and_mesh
+    angles = quality.dihedral_angles(raw.points, raw.cells)
+    assert angles.min() > 8.0 and np.median(angles) > 40.0  # 70.5 degrees is a regular tetrahedron
+
+
+def test_ellipsoid_volumes_follow_the_formula():
+    shape = Ellipsoid(size=4.0)
+    raw = quality.checked(generate(shape), MeshSpec(generate=shape))
+    inner = truncated_ellipsoid(shape.radius, shape.length, shape.base_height)
+    outer = truncated_ellipsoid(shape.radius + shape.wall, shape.length + shape.apex_wall, shape.base_height)
+    wall = surface.tet_volumes(raw.points, raw.cells).sum()
+    # flat facets of h = 4 mm lie h²/(12 r) = 0.06 mm inside a radius r of 22 mm: times area / volume this is 0.7 %
+    assert cavity(raw, "lv_endo") == pytest.approx(inner, rel=0.01)
+    assert wall == pytest.approx(outer - inner, rel=0.01)
+
+
+def test_biventricle_has_the_left_ventricle_of_the_ellipsoid_and_a_right_one_of_its_formula():
+    shape = Biventricle(size=4.5)
+    raw = quality.checked(generate(shape), MeshSpec(generate=shape))
+    inner = truncated_ellipsoid(shape.radius, shape.length, shape.base_height)
+    assert cavity(raw, "lv_endo") == pytest.approx(inner, rel=0.01)
+    # the right cavity by midpoint quadrature on 0.5 mm cubes: inside its ellipsoid, outside the left epicardium
+    x, y, z = np.meshgrid(
+        np.arange(-60, 70, 0.5), np.arange(-50, 50, 0.5), np.arange(-80, 0, 0.5) + 0.25, indexing="ij"
+    )
+    z = z + shape.base_height
+    right = ((x - shape.rv_offset) / shape.rv_across) ** 2 + (y / shape.rv_along) ** 2 + (z / shape.rv_length) ** 2 < 1
+    outer, apex = shape.radius + shape.wall, shape.length + shape.apex_wall
+    left = (x / outer) ** 2 + (y / outer) ** 2 + (z / apex) ** 2 < 1
+    assert cavity(raw, "rv_endo") == pytest.approx((right & ~left).sum() * 0.125, rel=0.01)
+
+
+def test_default_biventricle_is_an_unloaded_adult_heart(biventricle):
+    raw = biventricle
+    assert 75e3 < cavity(raw, "lv_endo") < 90e3 and 90e3 < cavity(raw, "rv_endo") < 110e3  # uL
+    assert 4500 < len(raw.cells) < 7500
+
+
+def test_rims_lie_in_the_base_plane_and_run_counter_clockwise_seen_from_above(biventricle):
+    for name, (rim,) in find_rims(biventricle).items():
+        points = biventricle.points[rim]
+        np.testing.assert_allclose(points[:, 2], 0.0, atol=1e-9)
+        assert surface.vector_area(points)[2] > 0.0, name  # the lid's normal points up, out of the cavity
+
+
+def test_two_runs_give_the_same_mesh(biventricle):
+    again = generate(Biventricle())
+    np.testing.assert_array_equal(again.points, biventricle.points)
+    np.testing.assert_array_equal(again.cells, biventricle.cells)
+
+
+def test_slab_has_its_faces_where_their_names_say():
+    raw = generate(Slab(lengths=(20.0, 7.0, 3.0), size=2.0))
+    assert surface.tet_volumes(raw.points, raw.cells).sum() == pytest.approx(420.0)
+    for axis, (name, length) in enumerate(zip("xyz", (20.0, 7.0, 3.0), strict=True)):
+        np.testing.assert_allclose(raw.points[raw.surface(f"{name}min")][..., axis], 0.0, atol=1e-9)
+        np.testing.assert_allclose(raw.points[raw.surface(f"{name}max")][..., axis], length, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "wrong, expected",
+    [
+        ({"generate": Ellipsoid(), "file": "x.msh", "unit": "mm"}, "not both"),
+        ({}, "either `file`"),
+        ({"file": "x.msh"}, "needs its `unit`"),
+        ({"generate": Ellipsoid(), "size": 3.0}, "generator has its own"),
+        ({"generate": {"type": "ellipsoid", "base_height": 70.0}}, "has to cut the cavity"),
+        ({"generate": {"type": "biventricle", "rv_across": 10.0}}, "inside the left wall"),
+        ({"generate": {"type": "biventricle", "rv_across": 90.0}}, "swallows the left"),
+        ({"generate": {"type": "slab", "lengths": [1.0, 1.0, 0.0], "size": 1.0}}, "greater than 0"),
+    ],
+)
+def test_impossible_meshes_are_refused_by_the_spec(wrong, expected):
+    with pytest.raises(ValidationError, match=expected):
+        MeshSpec.model_validate(wrong)

@@ -1,0 +1,84 @@
+"""Mesh files: the same heart comes back from every format, in mm, under our names."""
+
+import meshio
+import numpy as np
+import pytest
+
+from cup import CUP_REGIONS, cup, write
+from heartwright.errors import InputError
+from heartwright.mesh import importers, quality, surface
+from heartwright.mesh.geometry import _prepare
+from heartwright.mesh.raw import RawMesh
+from heartwright.mesh.spec import MeshSpec
+
+REGIONS = {"base": 11, "epi": 12, "lv_endo": 13, "rv_endo": 14}
+
+
+def as_meshio(raw: RawMesh, names: dict[str, int]) -> meshio.Mesh:
+    tags = [raw.facet_tags.astype(np.int32), np.ones(len(raw.cells), dtype=np.int32)]
+    data = {"gmsh:physical": tags, "gmsh:geometrical": tags}
+    fields = {name: np.array([tag, 2]) for name, tag in names.items()}
+    cells = [("triangle", raw.facets), ("tetra", raw.cells)]
+    return meshio.Mesh(raw.points, cells, cell_data=data, field_data=fields)
+
+
+def test_cup_is_what_it_says():
+    raw = quality.checked(cup(), MeshSpec(file="cup.msh", unit="mm"))
+    assert surface.enclosed_volume(raw.points, raw.surface("lv_endo")[:, ::-1]) == pytest.approx(40 * 40 * 20)
+
+
+@pytest.mark.parametrize("form", ["2.2", "4.1", "vtu", "vtk"])
+@pytest.mark.parametrize("unit, factor", [("mm", 1.0), ("cm", 0.1), ("m", 1e-3)])
+def test_the_same_heart_comes_back_from_every_format_in_mm(tmp_path, form, unit, factor):
+    raw = cup()
+    path = tmp_path / f"cup.{form if form.startswith('v') else 'msh'}"
+    pytest.importorskip("gmsh")
+    write(raw.but(points=raw.points * factor), path, form)
+    back = _prepare(MeshSpec(file=str(path), unit=unit, regions=CUP_REGIONS))
+    np.testing.assert_allclose(np.sort(back.points, axis=0), np.sort(raw.points, axis=0), rtol=1e-12)
+    assert surface.tet_volumes(back.points, back.cells).sum() == pytest.approx(80 * 80 * 40 - 40 * 40 * 20)
+    assert {name: len(back.surface(name)) for name in raw.names} == {name: len(raw.surface(name)) for name in raw.names}
+
+
+def test_names_in_the_file_are_used_where_they_are_ours(tmp_path):
+    raw, path = cup(), tmp_path / "cup.msh"
+    meshio.write(path, as_meshio(raw, names=CUP_REGIONS | {"scar": 40}), file_format="gmsh22")
+    assert importers.read(MeshSpec(file=str(path), unit="mm")).names == raw.names
+
+
+def test_names_that_are_not_ours_ask_for_regions(tmp_path):
+    path = tmp_path / "cup.msh"
+    meshio.write(path, as_meshio(cup(), names={"rims": 11, "epi": 12, "endo_lv": 13}), file_format="gmsh22")
+    with pytest.raises(InputError, match=r"mesh.regions: missing.*13 endo_lv: \d+ triangles"):
+        importers.read(MeshSpec(file=str(path), unit="mm"))
+
+
+def test_several_tags_make_one_surface_and_untagged_rows_none():
+    raw = cup()
+    tags = raw.facet_tags.copy()
+    tags[np.flatnonzero(tags == 13)[::2]] = 15
+    raw = raw.but(facet_tags=tags, names={"lv_endo": (13, 15)})
+    clean = quality.checked(raw, MeshSpec(file="cup.msh", unit="mm"))
+    assert len(clean.surface("lv_endo")) == (cup().facet_tags == 13).sum()
+
+
+def test_the_unsigned_no_tag_is_not_a_tag():
+    tags = importers._tags(np.array([2**64 - 1, 0, 12], dtype=np.uint64))
+    assert tags.tolist() == [-1, 0, 12]
+
+
+@pytest.mark.parametrize(
+    "name, lv, rv, wall, tolerance",
+    [
+        ("bivme_patient1/derived_ED_asfitted.msh", 174.5, 170.1, None, 0.001),
+        ("bivme_patient1/derived_ED_remeshed.msh", 174.5, 170.1, None, 0.005),  # remeshing smoothed the surface
+        ("cobiveco_geo1/derived_cobiveco_geo1.msh", 148.8, 168.6, 144.8, 0.001),
+    ],
+)
+def test_real_hearts_have_their_published_volumes(shared_data, name, lv, rv, wall, tolerance):
+    raw = _prepare(MeshSpec(file=str(shared_data / name), unit="mm", regions=REGIONS))
+    for surface_name, expected in (("lv_endo", lv), ("rv_endo", rv)):
+        volume = surface.enclosed_volume(raw.points, raw.surface(surface_name)[:, ::-1])
+        assert volume / 1000.0 == pytest.approx(expected, rel=tolerance)
+    if wall:
+        assert surface.tet_volumes(raw.points, raw.cells).sum() / 1000.0 == pytest.approx(wall, rel=tolerance)
