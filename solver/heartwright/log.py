@@ -1,15 +1,19 @@
 """Log: the lab notebook of a run, in log.txt and on the terminal, written by rank 0 only."""
 
+import os
 import sys
 import time
 from pathlib import Path
 from typing import TextIO
 
+LAUNCHERS = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID")  # what they tell each rank
+
 
 class Log:
     """`say` writes a line that stays; `step` one that a terminal overwrites with the next.
 
-    Both go to `path` as plain lines; into a pipe or file, `step` prints at most one line every `quiet_for` seconds.
+    Both go to `path` as plain lines; into a pipe or file, or from several ranks, `step` prints at most one line every
+    `quiet_for` seconds.
     Ranks other than 0 may call both; nothing happens there. `quiet` keeps the terminal silent.
     """
 
@@ -18,19 +22,21 @@ class Log:
     def __init__(self, path: Path | None, rank: int = 0, quiet: bool = False, screen: TextIO | None = None):
         self.screen = None if quiet or rank else screen or sys.stdout
         self.file = None if rank or path is None else open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
-        self.terminal = bool(self.screen and self.screen.isatty())
+        # mpirun gives rank 0 a terminal of its own and passes on what is written there, to wherever it writes itself
+        launched = any(name in os.environ for name in LAUNCHERS)
+        self.terminal = bool(self.screen and self.screen.isatty()) and not launched
         self._open_line, self._last = False, -self.quiet_for
 
     def say(self, text: str = "") -> None:
         """A line that stays."""
-        self._record(text)
+        self.record(text)
         if self.screen:
             self._end_line()
             print(text, file=self.screen, flush=True)
 
     def step(self, text: str) -> None:
         """One line per step of the time loop."""
-        self._record(text)
+        self.record(text)
         if self.terminal:
             print(f"\r\x1b[K{text}", end="", file=self.screen, flush=True)
             self._open_line = True
@@ -44,7 +50,8 @@ class Log:
             self.file.close()
             self.file = None
 
-    def _record(self, text: str) -> None:
+    def record(self, text: str) -> None:
+        """A line in the file only."""
         if self.file:
             print(text, file=self.file)
 

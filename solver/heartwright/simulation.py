@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from mpi4py import MPI
@@ -12,7 +13,7 @@ from heartwright.coupling.clock import Clock
 from heartwright.coupling.electromechanics import Heart
 from heartwright.coupling.recorder import Recorder
 from heartwright.electrophysiology.tissue import Tissue
-from heartwright.errors import DONE, RESUME, HeartwrightError, InputError, SolveFailed
+from heartwright.errors import DIVERGED, DONE, INTERNAL, RESUME, STORAGE, HeartwrightError, InputError, SolveFailed
 from heartwright.log import Log
 from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.solid import Solid
@@ -28,6 +29,7 @@ from heartwright.scenario import Scenario
 from heartwright.units import ML
 
 RETRIES = 4  # a step is halved at most this often before the run gives up
+OUTCOMES = {DONE: "done", DIVERGED: "diverged", STORAGE: "storage failed", RESUME: "stopped"}
 
 
 def run(scenario: Scenario, folder: Path, comm: MPI.Comm) -> int:
@@ -43,12 +45,14 @@ def run(scenario: Scenario, folder: Path, comm: MPI.Comm) -> int:
 def restart(folder: Path, comm: MPI.Comm, overrides: list[str] | None = None) -> int:
     """Go on with the run in `folder` from its newest good checkpoint; returns the exit code. Collective.
 
-    Raises InputError when the folder holds no run or no usable checkpoint.
+    Raises InputError, with everything in the folder as it was, when it holds no run or no checkpoint that fits.
     """
     resolved = folder / "resolved.yaml"
-    if not resolved.is_file():
-        raise InputError(f"{folder}: no run here to restart (it has no resolved.yaml)")
-    simulation = Simulation(scenarios.load(resolved, overrides or []), folder, comm)
+    with together(comm):
+        if not resolved.is_file():
+            raise InputError(f"{folder}: no run here to restart (it has no resolved.yaml)")
+        scenario = scenarios.load(resolved, overrides or [])
+    simulation = Simulation(scenario, folder, comm)
     return simulation.run(simulation.resume)
 
 
@@ -63,67 +67,92 @@ class Simulation:
         time_ = scenario.time
         self.clock = Clock(time_.dt, time_.duration, time_.cycle_length)
         self.heart = build(scenario, comm)
+        for note in self.heart.solid.geometry.notes:
+            self.log.say(f"mesh: {note}")
         dofs = ", ".join(f"{count:,} of the {equation}" for equation, count in self.heart.dofs().items())
         self.log.say(f"unknowns: {dofs}")
-        self.steps, self.retries, self._stop = 0, 0, 0
+        self.recorder = Recorder(folder, scenario.output, self.heart, self.clock, comm)
+        self._stop = 0
 
-    def run(self, start) -> int:
+    def run(self, start: Callable[[], None]) -> int:
         """`start` the clock (begin or resume), then step to the end; returns the exit code."""
         try:
-            start()
             with _StopSignals(self._request_stop):
+                start()
+                self._write_run_file("running")
                 return self._loop()
-        except HeartwrightError as error:
-            self._write_run_file(type(error).__name__, error.exit_code, str(error))
+        except InputError:  # found before anything was computed: what lies in the folder stays as it is
+            raise
+        except Exception as error:
+            self._record_failure(error)
             raise
 
     def begin(self) -> None:
         """Fill the heart to the start of its beat and write the first row and frame."""
-        volumes = self.heart.fill()
+        try:
+            volumes = self.heart.fill()
+        except SolveFailed as failure:
+            raise SolveFailed(
+                failure.equation,
+                f"{failure.reason}, before the first beat. Try a finer or better mesh, a stiffer passive law, "
+                "or less blood",
+            ) from failure
         self.log.say("filled: " + ", ".join(f"{name} {volume / ML:.1f} mL" for name, volume in volumes.items()))
-        self.recorder = Recorder(self.folder, self.scenario.output, self.heart, self.clock, self.comm)
         self.recorder.begin()
 
     def resume(self) -> None:
         """Put the newest good checkpoint back."""
-        self.recorder = Recorder(self.folder, self.scenario.output, self.heart, self.clock, self.comm)
         for note in self.recorder.resume():
             self.log.say(note)
+        with together(self.comm):
+            if self.comm.rank == 0:
+                write_atomically(self.folder / "resolved.yaml", scenarios.dump(self.scenario))
         self.log.say(f"restarted at t {self.clock.t:.0f} ms")
 
     def _loop(self) -> int:
+        before, began = self.clock.n, time.perf_counter()
         while not self.clock.finished():
-            began = time.perf_counter()
-            self._attempt(self.clock.t, self.clock.dt, RETRIES)
-            self.clock.advance()
-            self.steps += 1
+            step_began = time.perf_counter()
+            self._advance()
             self.recorder.when_due()
-            self.log.step(self._line(time.perf_counter() - began))
+            now = time.perf_counter()
+            left = (now - began) / (self.clock.n - before) * (self.clock.steps - self.clock.n)
+            self.log.step(self._line(now - step_began, left))
             if self._stop_requested():
                 return self._save_and_stop()
         return self._finish()
 
-    def _attempt(self, t: float, dt: float, retries: int) -> None:
-        """One step of dt; where it fails, roll back and take it in two halves."""
+    def _advance(self) -> None:
+        """One whole step of the clock; where its smallest parts fail too, a checkpoint and SolveFailed."""
+        try:
+            self._attempt(self.clock.t, self.clock.dt, RETRIES)
+        except SolveFailed as failure:
+            kept = self.recorder.save()
+            raise SolveFailed(
+                failure.equation,
+                f"{failure.reason}, at t = {self.clock.t:.4g} ms even with steps of {self.clock.dt / 2**RETRIES:g} ms; "
+                f"the last good state is in checkpoints/{kept.name}. "
+                "Try a smaller time.dt, a finer or better mesh, or lower active tension",
+            ) from failure
+        self.clock.advance()
+
+    def _attempt(self, t: float, dt: float, halvings: int) -> None:
+        """One step of dt; where it fails, roll back and take it in two halves. SolveFailed leaves all parts as at t."""
         saved = snapshot(self.heart.parts)
         try:
             self.heart.step(t, dt)
         except SolveFailed as failure:
             restore(self.heart.parts, saved)
-            self.retries += 1
-            if retries == 0:
-                self._give_up(t, dt, failure)
+            if halvings == 0:
+                raise
+            self.clock.retried()
             self.log.say(f"t {t:.4g} ms: {failure}; trying again in two steps of {dt / 2:g} ms")
-            self._attempt(t, dt / 2, retries - 1)
-            self._attempt(t + dt / 2, dt / 2, retries - 1)
-
-    def _give_up(self, t: float, dt: float, failure: SolveFailed) -> None:
-        kept = self.recorder.save()
-        raise SolveFailed(
-            failure.equation,
-            f"{failure.reason} at t = {t:.4g} ms even with steps of {dt:g} ms; the last good state is in {kept.name}. "
-            "Try a smaller time.dt, a finer or better mesh, or lower active tension",
-        ) from failure
+            try:
+                self._attempt(t, dt / 2, halvings - 1)
+                self._attempt(t + dt / 2, dt / 2, halvings - 1)
+            except SolveFailed:
+                restore(self.heart.parts, saved)
+                raise
 
     def _request_stop(self) -> None:
         self._stop += 1
@@ -135,44 +164,52 @@ class Simulation:
         kept = self.recorder.save()
         self.recorder.close()
         self.log.say(f"stopped on request at t {self.clock.t:.0f} ms; go on with: heartwright restart {self.folder}")
-        self._write_run_file(f"stopped, resume from {kept.name}", RESUME)
+        with together(self.comm):
+            self._write_run_file(OUTCOMES[RESUME], RESUME, f"resume from checkpoints/{kept.name}")
         return RESUME
 
     def _finish(self) -> int:
         self.recorder.save()
         self.recorder.close()
-        self._write_run_file("done", DONE)
+        made = ["series.csv", "run.json"] + ["fields.xdmf"] * bool(self.scenario.output.fields.of)
         with together(self.comm):
+            self._write_run_file(OUTCOMES[DONE], DONE)
             if self.comm.rank == 0 and self.scenario.output.report:
                 from heartwright.output import report  # matplotlib and pyvista take seconds to import
 
                 with self.heart.watch("report"):
-                    report.write(self.folder)
-        self.log.say(f"results in {self.folder}: report.html, series.csv, fields.xdmf, run.json")
+                    made.insert(0, report.write(self.folder).name)
+        self.log.say(f"results in {self.folder}: {', '.join(made)}")
+        self.log.close()
         return DONE
 
-    def _write_run_file(self, outcome: str, exit_code: int, message: str = "") -> None:
-        with together(self.comm):
-            dofs = self.heart.dofs()
-            if self.comm.rank == 0:
-                runfile.write(
-                    self.folder,
-                    outcome=outcome,
-                    exit_code=exit_code,
-                    message=message,
-                    ranks=self.comm.size,
-                    inputs=[Path(self.scenario.mesh.file)] if self.scenario.mesh.file else [],
-                    dofs=dofs,
-                    wall_s=time.perf_counter() - self.started,
-                    phases=self.heart.watch.seconds,
-                    period=self.clock.period,
-                    facts={"steps": self.steps, "retries": self.retries},
-                    cite=cite(self.scenario),
-                )
+    def _record_failure(self, error: Exception) -> None:
+        """How the run ended, in run.json and the log. Not collective: a rank may fail alone."""
+        code = error.exit_code if isinstance(error, HeartwrightError) else INTERNAL
+        self._write_run_file(OUTCOMES.get(code, "failed"), code, f"{error}")
+        self.log.record(f"failed: {error}")
 
-    def _line(self, seconds: float) -> str:
+    def _write_run_file(self, outcome: str, exit_code: int | None = None, message: str = "") -> None:
+        """Rank 0 writes run.json; an exit code of None: it has not ended."""
+        if self.comm.rank:
+            return
+        runfile.write(
+            self.folder,
+            outcome=outcome,
+            exit_code=exit_code,
+            message=message,
+            ranks=self.comm.size,
+            inputs=[Path(self.scenario.mesh.file)] if self.scenario.mesh.file else [],
+            dofs=self.heart.dofs(),
+            wall_s=time.perf_counter() - self.started,
+            phases=self.heart.watch.seconds,
+            period=self.clock.period,
+            facts={"steps": self.clock.n, "retries": self.clock.retries},
+            cite=cite(self.scenario),
+        )
+
+    def _line(self, seconds: float, left: float) -> str:
         row = self.recorder.row
-        left = (time.perf_counter() - self.started) / max(self.steps, 1) * (self.clock.steps - self.clock.n)
         cavities = "  ".join(
             f"{side.upper()} {row[f'{side}_pressure'][0]:.0f} mmHg {row[f'{side}_volume'][0]:.0f} mL"
             for side in self.heart.solid.cavities

@@ -8,7 +8,7 @@ from heartwright.parts import State
 class Clock:
     """Time as an integer count of steps, so that no rounding accumulates: t = n dt.
 
-    dt, end in ms; `period` is the cycle length in ms.
+    dt, end in ms; `period` is the cycle length in ms; `retries` counts the steps that had to be halved.
     """
 
     name = "clock"
@@ -16,12 +16,16 @@ class Clock:
     def __init__(self, dt: float, end: float, period: float):
         self.dt, self.period = dt, period
         self.steps = max(1, round(end / dt))
-        self._n = np.zeros(1, dtype=np.int64)
+        self._n, self._retries = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
 
     @property
     def n(self) -> int:
         """Steps taken."""
         return int(self._n[0])
+
+    @property
+    def retries(self) -> int:
+        return int(self._retries[0])
 
     @property
     def t(self) -> float:
@@ -39,6 +43,9 @@ class Clock:
     def advance(self) -> None:
         self._n[0] += 1
 
+    def retried(self) -> None:
+        self._retries[0] += 1
+
     def finished(self) -> bool:
         return self.n >= self.steps
 
@@ -50,4 +57,4 @@ class Clock:
         """A part like any other: the loop advances it, not the heart's step."""
 
     def state(self) -> State:
-        return {"n": self._n}
+        return {"n": self._n, "retries": self._retries}

@@ -23,23 +23,28 @@ class Recorder:
         self.folder, self.spec, self.heart, self.clock, self.comm = folder, spec, heart, clock, comm
         self.parts = (clock, *heart.parts)
         self.identity = _partition_digest(heart)
-        self.row = heart.observe(clock.t)
-        with together(comm):
-            columns = {"time": "ms"} | {name: unit for name, (_, unit) in self.row.items()}
-            self.series = Series(folder / "series.csv", columns) if comm.rank == 0 else None
-        self.fields = self._open_fields()
+        self.row: dict[str, tuple[float, str]] = {}
+        self.series: Series | None = None
+        self.fields: Fields | None = None
+        self._saved = -1, Path()  # step and place of the newest checkpoint of this process
 
     def begin(self) -> None:
         """The state at the start of the run: first row, first frame."""
+        self._open()
         self._write_row()
         self._write_frame()
 
     def resume(self) -> list[str]:
-        """Put the newest good checkpoint back and drop what was written after it; returns notes for the log."""
+        """Put the newest good checkpoint back and drop what was written after it; returns notes for the log.
+
+        Raises InputError, with all files as they were, when no checkpoint fits this heart.
+        """
         saved, notes = checkpoint.load(self.folder / "checkpoints", self.identity, self.comm)
         restore(self.parts, saved)
-        if self.series:
-            self.series.truncate(self.clock.t)
+        self._open()
+        with together(self.comm):
+            if self.series:
+                self.series.truncate(self.clock.t)
         if self.fields:
             self.fields.truncate(self.clock.t)
         return notes
@@ -55,14 +60,24 @@ class Recorder:
             self.save()
 
     def save(self) -> Path:
-        """A checkpoint of the present step."""
-        return checkpoint.save(self.folder / "checkpoints", self.clock.n, self.parts, self.identity, self.comm)
+        """A checkpoint of the present step, written once."""
+        if self._saved[0] != self.clock.n:
+            folder = self.folder / "checkpoints"
+            self._saved = self.clock.n, checkpoint.save(folder, self.clock.n, self.parts, self.identity, self.comm)
+        return self._saved[1]
 
     def close(self) -> None:
         if self.series:
             self.series.close()
         if self.fields:
             self.fields.close()
+
+    def _open(self) -> None:
+        self.row = self.heart.observe(self.clock.t)
+        columns = {"time": "ms"} | {name: unit for name, (_, unit) in self.row.items()}
+        with together(self.comm):
+            self.series = Series(self.folder / "series.csv", columns) if self.comm.rank == 0 else None
+        self.fields = self._open_fields()
 
     def _open_fields(self) -> Fields | None:
         names = self.spec.fields.of

@@ -15,7 +15,7 @@ def write(
     folder: Path,
     *,
     outcome: str,
-    exit_code: int,
+    exit_code: int | None,
     message: str,
     ranks: int,
     inputs: list[Path],
