@@ -86,7 +86,9 @@ class Kernel:
         row = self._input_row(name)
         for array, value in ((self._begin, begin), (self._end, end)):
             array[row, : self.n] = value
-            array[row, self.n :] = array[row, self.n - 1 : self.n]  # lanes of padding compute something harmless
+            array[row, self.n :] = (
+                array[row, self.n - 1] if self.n else 0.0
+            )  # lanes of padding compute something harmless
 
     def step(self, t: float, dt: float, substeps: int = 1) -> None:
         """Advance all lanes from `t` to `t + dt` [ms] in `substeps` equal steps."""

@@ -72,18 +72,22 @@ class Model:
 
     def variable(self, name: str) -> myokit.Variable:
         """The Myokit variable called `name`; InputError with suggestions where there is none."""
+        found = self._named(name)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise InputError(f"{self.name}: '{name}' is ambiguous: {', '.join(v.qname() for v in found)}")
+        known = [*self.labels, *(v.qname() for v in self.source.variables(deep=True))]
+        raise InputError(f"{self.name}: no variable or label '{name}'{did_you_mean(name, known)}")
+
+    def _named(self, name: str) -> list[myokit.Variable]:
+        """What `name` may mean: a label, a qualified name, or the last part of some."""
         labelled = self.source.label(name)
         if labelled is not None:  # a Myokit variable without children is false
-            return labelled
+            return [labelled]
         if self.source.has_variable(name):
-            return self.source.get(name)
-        ends = [v for v in self.source.variables(deep=True) if v.name() == name]
-        if len(ends) == 1:
-            return ends[0]
-        if ends:
-            raise InputError(f"{self.name}: '{name}' is ambiguous: {', '.join(v.qname() for v in ends)}")
-        known = [v.qname() for v in self.source.variables(deep=True)]
-        raise InputError(f"{self.name}: no variable or label '{name}'{did_you_mean(name, [*self.labels, *known])}")
+            return [self.source.get(name)]
+        return [v for v in self.source.variables(deep=True) if v.name() == name]
 
     def initial_state(self) -> list[float]:
         """The value of every state at the start, in the order of `states`."""
@@ -137,11 +141,10 @@ class Model:
         return Model(source, self.name)
 
     def _parameter(self, name: str) -> myokit.Variable:
-        try:
-            variable = self.variable(name)
-        except InputError:
+        if not self._named(name):
             known = [*self.parameters, *(parameter.rpartition(".")[2] for parameter in self.parameters)]
-            raise InputError(f"{self.name}: no parameter '{name}'{did_you_mean(name, known)}") from None
+            raise InputError(f"{self.name}: no parameter '{name}'{did_you_mean(name, known)}")
+        variable = self.variable(name)
         if not (_is_parameter(variable) or variable.is_state()):
             raise InputError(f"{self.name}: '{name}' is computed ({variable.rhs().code()}), not a parameter")
         return variable
@@ -158,7 +161,7 @@ def read(name: str | Path, variant: str | None = None, parameters: Mapping[str, 
     Raises InputError naming the file and line, or what there is to choose from.
     """
     file = _find(name)
-    model = Model(_parse(file), file.stem)
+    model = Model(_parse(file, _model_section(file)), file.stem)
     values = _variant(model, variant)
     return model.with_parameters(values | dict(parameters or {})) if values or parameters else model
 
@@ -175,19 +178,18 @@ def _find(name: str | Path) -> Path:
 
 
 @functools.cache
-def _parse(file: Path) -> myokit.Model:
+def _parse(file: Path, text: str) -> myokit.Model:
     """The checked Myokit model in a file, with time in ms."""
     myokit = _myokit()
     try:
-        source = myokit.parse_model(_model_section(file))
+        source = myokit.parse_model(text)
     except myokit.ParseError as error:
-        raise InputError(f"{file}:{error.line}: {error.name}: {error.desc or ''}") from None
-    except (OSError, UnicodeDecodeError, myokit.MyokitError, RecursionError) as error:
+        where = f"{file}:{error.line}" if error.line else file
+        raise InputError(f"{where}: {error.name}: {error.desc or ''}") from None
+    except (myokit.MyokitError, RecursionError) as error:
         raise InputError(f"{file}: cannot be read as an .mmt model: {error}") from None
     _check_names(source, file)
     _check_units(source, file)
-    if source.time() is None:
-        raise InputError(f"{file}: no variable is bound to time (write `bind time`)")
     _in_milliseconds(source, file)
     from heartwright.odes.markov import close_chains
 
@@ -207,7 +209,10 @@ def _myokit():
 
 def _model_section(file: Path) -> str:
     """The `[[model]]` part of the file: protocols are not used and scripts are never run."""
-    lines = file.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read: {error}") from None
     starts = [i for i, line in enumerate(lines) if re.match(r"\[\[(protocol|script)\]\]", line)]
     return "\n".join(lines[: starts[0]] if starts else lines)
 
