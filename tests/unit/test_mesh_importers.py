@@ -62,6 +62,18 @@ def test_several_tags_make_one_surface_and_untagged_rows_none():
     assert len(clean.surface("lv_endo")) == (cup().facet_tags == 13).sum()
 
 
+def test_only_the_cells_of_the_myocardium_are_used(tmp_path):
+    raw, path = cup(), tmp_path / "cup.msh"
+    mesh = as_meshio(raw, names={})
+    mesh.cell_data["gmsh:physical"][1][:100] = 2  # say, of the atria
+    meshio.write(path, mesh, file_format="gmsh22")
+    spec = MeshSpec(file=str(path), unit="mm", regions=CUP_REGIONS | {"myocardium": 1})
+    back = importers.read(spec)
+    assert len(back.cells) == len(raw.cells) - 100 and set(back.names) == set(CUP_REGIONS)
+    with pytest.raises(InputError, match=r"no tetrahedra with tag 7 for 'myocardium'; it has 1: \d+, 2: 100"):
+        importers.read(spec.replace(regions={"myocardium": [7]}))
+
+
 def test_the_unsigned_no_tag_is_not_a_tag():
     tags = importers._tags(np.array([2**64 - 1, 0, 12], dtype=np.uint64))
     assert tags.tolist() == [-1, 0, 12]

@@ -9,6 +9,7 @@ from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.spec import MeshSpec
 
 OUR_NAMES = ("lv_endo", "rv_endo", "la_endo", "ra_endo", "epi", "base")
+MYOCARDIUM = "myocardium"  # the only region made of cells
 UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0}  # mm
 # Cell data that hold tags, best first; gmsh writes both, and the geometrical one also where nothing was tagged.
 TAG_FIELDS = ("gmsh:physical", "gmsh:geometrical", "tag", "tags", "region", "regions", "elemTag", "cell_tags")
@@ -20,11 +21,12 @@ def read(spec: MeshSpec) -> RawMesh:
     path = Path(spec.file)
     contents = _contents(path)
     labels = {int(tag): name for name, (tag, dim) in contents.field_data.items() if dim == 2}
-    cells, _ = _simplices(contents, "tetra")
+    cells, parts = _simplices(contents, "tetra")
     facets, tags = _simplices(contents, "triangle")
     if not len(cells):
         kinds = ", ".join(sorted({block.type for block in contents.cells})) or "no cells"
         raise InputError(f"mesh.file: {path.name} has no tetrahedra (it has: {kinds}); a volume mesh is expected")
+    cells = cells[_tissue(spec, parts, path.name)]
     points = np.asarray(contents.points, dtype=float) * UNIT[spec.unit]
     raw = RawMesh(points, cells, facets, tags, {}, path.name, labels)
     return raw.but(names=_names(spec, raw))
@@ -63,10 +65,24 @@ def _tags(values: np.ndarray) -> np.ndarray:
     return (np.nan_to_num(values) if values.dtype.kind == "f" else values).astype(np.int64)
 
 
+def _tissue(spec: MeshSpec, parts: np.ndarray, source: str) -> np.ndarray:
+    """Which cells are myocardium: those with its tags where `regions` gives any, else all."""
+    if MYOCARDIUM not in spec.regions:
+        return np.ones(len(parts), dtype=bool)
+    tags = np.atleast_1d(spec.regions[MYOCARDIUM])
+    chosen = np.isin(parts, tags)
+    if not chosen.any():
+        has = ", ".join(f"{tag}: {n}" for tag, n in zip(*np.unique(parts, return_counts=True), strict=True))
+        wanted = ", ".join(map(str, tags))
+        raise InputError(f"mesh.regions: {source} has no tetrahedra with tag {wanted} for '{MYOCARDIUM}'; it has {has}")
+    return chosen
+
+
 def _names(spec: MeshSpec, raw: RawMesh) -> dict[str, tuple[int, ...]]:
     """Our surface names and the tags each stands for, from `regions` or from the file's own names."""
     if spec.regions:
-        return {name: (tags,) if isinstance(tags, int) else tuple(tags) for name, tags in spec.regions.items()}
+        surfaces = {name: tags for name, tags in spec.regions.items() if name != MYOCARDIUM}
+        return {name: (tags,) if isinstance(tags, int) else tuple(tags) for name, tags in surfaces.items()}
     own = {name: (tag,) for tag, name in raw.labels.items() if name in OUR_NAMES}
     if not any(name.endswith("endo") for name in own):
         raise InputError(

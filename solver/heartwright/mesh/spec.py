@@ -84,7 +84,8 @@ class MeshSpec(Spec):
     """The tissue: a tagged mesh file with its unit and regions, or a generated shape.
 
     regions: our surface names (lv_endo, rv_endo, epi, base) -> the tag or tags they have in the file; left out, the
-    file's own names are used where they are ours. size: remesh a file from its surface at this edge length.
+        file's own names are used where they are ours. `myocardium` may name the tags of the tetrahedra to use.
+    size: remesh a file from its surface at this edge length.
     fix: repairs that must be asked for, because the same symptom can also mean a damaged file.
     cavity_volumes: what each cavity of a file must enclose; a wrong unit shows here.
     refine: uniform refinements from the mechanics mesh to the electrophysiology mesh.

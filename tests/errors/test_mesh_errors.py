@@ -1,0 +1,78 @@
+"""Meshes that cannot be used: the same complete message on every rank, exit code 64, and nobody left waiting."""
+
+import json
+
+import pytest
+
+from cup import CUP_REGIONS, cup, write
+from mpi import run
+
+pytest.importorskip("gmsh")
+pytestmark = pytest.mark.parallel
+
+# Builds every mesh of the list and prints, per rank, what it was told.
+PROGRAM = """
+import json, sys
+from mpi4py import MPI
+from heartwright.errors import InputError
+from heartwright.mesh.geometry import build
+from heartwright.mesh.spec import MeshSpec
+
+told = []
+for spec in json.loads('''{specs}'''):
+    try:
+        build(MeshSpec.model_validate(spec), MPI.COMM_WORLD)
+        told.append([0, "no error"])
+    except InputError as error:
+        told.append([error.exit_code, str(error)])
+everybody = MPI.COMM_WORLD.gather(told)
+if everybody:
+    print(json.dumps(everybody))
+"""
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    """Specs of meshes that are broken, each with what the message must say."""
+    folder = tmp_path_factory.mktemp("meshes")
+    raw = cup()
+    inverted = raw.cells.copy()
+    inverted[:7] = inverted[:7][:, [1, 0, 2, 3]]
+    write(raw, folder / "good.msh", "2.2")
+    write(raw.but(cells=inverted), folder / "inverted.msh", "2.2")
+    text = (folder / "good.msh").read_text().splitlines()
+    row = text.index("$Nodes") + 5
+    text[row] = " ".join([text[row].split()[0], "1.0", "nan", "2.0"])
+    (folder / "nan.msh").write_text("\n".join(text) + "\n")
+    (folder / "cut.msh").write_text("\n".join(text[:40]) + "\n")
+    (folder / "empty.msh").write_text("")
+    (folder / "mesh.stl").write_text("solid\n")
+
+    def spec(name, **changes):
+        return {"file": str(folder / name), "unit": "mm", "regions": CUP_REGIONS} | changes
+
+    return [
+        (
+            spec("good.msh", regions=CUP_REGIONS | {"rv_endo": 14}),
+            "good.msh: tag 14 for 'rv_endo' is not on any surface",
+        ),
+        (spec("good.msh", unit="m"), "with `unit: mm` it would be 32.0 mL"),
+        (spec("good.msh", regions={}), "mesh.regions: missing"),
+        (spec("inverted.msh"), "inverted.msh: 7 of "),
+        (spec("nan.msh"), "nan.msh: 1 point without finite coordinates"),
+        (spec("cut.msh"), "cut.msh is damaged or not a .msh mesh"),
+        (spec("empty.msh"), "empty.msh is damaged or not a .msh mesh"),
+        (spec("none.msh"), "there is no file "),
+        (spec("mesh.stl"), "cannot read '.stl' files; expected .msh, .vtk, .vtu"),
+    ]
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_every_rank_hears_the_same(broken, ranks):
+    done = run(ranks, PROGRAM.replace("{specs}", json.dumps([spec for spec, _ in broken])))
+    assert done.returncode == 0, done.stderr
+    everybody = json.loads(done.stdout.splitlines()[-1])
+    assert len(everybody) == ranks and all(told == everybody[0] for told in everybody)
+    for (_, expected), (code, text) in zip(broken, everybody[0], strict=True):
+        assert code == 64 and expected in text
+    assert "the first is tetrahedron 1" in everybody[0][3][1] and "fix: [orientation]" in everybody[0][3][1]
