@@ -81,7 +81,8 @@ def at_points(solver: Tissue) -> np.ndarray:
     owned = solver.geometry.V1.dofmap.index_map.size_local
     points, values = solver.geometry.points[:owned], solver.activation[:owned]
     distance = np.linalg.norm(points[:, None] - POINTS[None], axis=2)
-    lowest = solver.geometry.comm.allreduce(distance.min(axis=0, initial=np.inf), op=MPI.MIN)
+    lowest = distance.min(axis=0, initial=np.inf)
+    solver.geometry.comm.Allreduce(MPI.IN_PLACE, lowest, op=MPI.MIN)
     nearest = distance <= lowest + 1e-6
     sums = solver.geometry.comm.allreduce(np.array([values @ nearest, nearest.sum(axis=0)]))
     return sums[0] / sums[1]
@@ -143,9 +144,8 @@ def main() -> None:
     }
     (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     for r in found:
-        print(
-            f"{'ok  ' if r['ok'] else 'FAIL'} {r['what']:45s} {r['value']:8.3f} {r['unit']:4s} [{r['low']}, {r['high']}]"
-        )
+        verdict, bar = "ok  " if r["ok"] else "FAIL", f"[{r['low']}, {r['high']}]"
+        print(f"{verdict} {r['what']:45s} {r['value']:8.3f} {r['unit']:4s} {bar}")
     print(*costs, sep="\n")
 
 

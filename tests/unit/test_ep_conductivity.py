@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from box import box
 from mpi4py import MPI
 
+from box import box
 from heartwright.electrophysiology import conductivity
 from heartwright.electrophysiology.spec import (
     Cells,

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import ufl
-from box import box
 
-from heartwright.electrophysiology.ecg import ELECTRODES, PseudoECG, placed, qrs_duration
+from box import box
+from heartwright.electrophysiology.ecg import ELECTRODES, PseudoECG, placed
 from heartwright.electrophysiology.spec import Ecg
 from heartwright.errors import InputError
 from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Biventricle, MeshSpec
+from heartwright.output.metrics import qrs_duration
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from heartwright.electrophysiology.spec import ElectrophysiologySpec, Ecg, FastEndocardium, Speeds
+from heartwright.electrophysiology.spec import Ecg, ElectrophysiologySpec, FastEndocardium, Speeds
 
 
 def test_a_resolved_spec_reads_back_as_itself():

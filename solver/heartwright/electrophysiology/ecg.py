@@ -102,19 +102,6 @@ def placed(geometry: Geometry) -> dict[str, np.ndarray]:
     return {name: centre + turn @ np.array(x) for name, x in ELECTRODES.items()}
 
 
-def qrs_duration(times: np.ndarray, leads: np.ndarray, fraction: float = 0.1, longest: float = 250.0) -> float:
-    """Duration [ms] of the QRS complex in leads (n_times, n_leads) over one cycle.
-
-    From the first to the last time, at most `longest` apart, at which the slope of the ECG (root mean square over the
-    leads) exceeds `fraction` of its greatest value; nan for a silent ECG.
-    """
-    slope = np.sqrt(np.mean(np.gradient(leads, times, axis=0) ** 2, axis=1))
-    steep = times[slope > fraction * slope.max(initial=0.0)]
-    if len(steep) == 0:
-        return float("nan")
-    return float(steep[steep <= steep[0] + longest][-1] - steep[0])
-
-
 def _area_and_centre(geometry: Geometry, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Area vector (out of the tissue, mm^2) and centroid (mm) of a surface. Collective."""
     a, b, c = np.swapaxes(geometry.points[geometry.local_triangles(name)], 0, 1)

@@ -44,6 +44,10 @@ class Stimulation:
         self.current = np.zeros(n)  # uA/uF
         self._levels = (0.0,) * len(self.stimuli)
 
+    def during(self, t: float, dt: float) -> bool:
+        """Whether any stimulus is on in [t, t + dt]."""
+        return any(overlap(stimulus, t, dt, self.onset, self.cycle) > 0 for stimulus, _ in self.stimuli)
+
     def update(self, t: float, dt: float) -> bool:
         """Set `current` to its mean over [t, t + dt]; says whether it changed since the last call."""
         levels = tuple(s.amplitude * overlap(s, t, dt, self.onset, self.cycle) / dt for s, _ in self.stimuli)
