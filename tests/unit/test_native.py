@@ -12,6 +12,7 @@ import pytest
 
 from heartwright import native
 from heartwright.errors import HeartwrightError, InputError
+from mpi import run
 
 SOURCE = """__attribute__((visibility("default"))) int answer(void) { return 42; }
 int step(void) { return 1; }
@@ -135,3 +136,25 @@ def wait_for(path: Path) -> None:
     while not path.exists():
         assert time.monotonic() < deadline, f"{path} did not appear"
         time.sleep(0.02)
+
+
+RANKS = f"""
+from mpi4py import MPI
+from heartwright import native
+from heartwright.errors import InputError
+try:
+    print(native.library_on(MPI.COMM_WORLD, {SOURCE!r}, "test").answer(), flush=True)
+except InputError as error:
+    print("refused" if "CC" in str(error) else error, flush=True)
+"""
+
+
+@pytest.mark.parallel
+def test_one_rank_compiles_and_all_load(cache, compiler):
+    assert run(2, RANKS).stdout.count("42") == 2
+    assert (compiler / "calls").read_text() == "call\n"
+
+
+@pytest.mark.parallel
+def test_all_ranks_hear_that_there_is_no_compiler(cache):
+    assert run(2, RANKS, env={"CC": "no-such-compiler"}).stdout.count("refused") == 2
