@@ -21,10 +21,13 @@ ALTERNATIVES="Other ways to get DOLFINx 0.9 (docs/install.md): conda (environmen
 Apptainer (environment/apptainer.def), Spack (environment/spack.md), or Debian 13 and newer by apt. The launcher uses
 whichever python3 can import it."
 
-say() { printf 'heartwright: %s\n' "$*" >&2; }
+exec 3>&2
+
+say() { printf 'heartwright: %s\n' "$*" >&3; }
 
 fail() {
-    printf 'heartwright: %s\n' "$@" "$ALTERNATIVES" >&2
+    printf 'heartwright: %s\n' "$@" "$ALTERNATIVES" >&3
+    trap - EXIT
     exit 69
 }
 
@@ -48,12 +51,13 @@ main() {
 build() {
     say "DOLFINx 0.9 is not installed here; building an environment of its own, once, in" "$FINAL"
     say "takes 3-5 minutes on 2 cores, 500 MB of downloads, ${NEED_MB} MB of disk while building; log: $LOG"
-    trap 'say "interrupted; nothing half-built will be used"; exit 130' INT TERM HUP
+    trap 'unfinished $?' EXIT
     step "1/4 Debian 13 base system" base_system
     step "2/4 Debian packages" debian_packages
     step "3/4 Python packages" python_packages
     step "4/4 compiling and tidying up" tidy
     mv -T "$ROOT" "$FINAL"
+    trap - EXIT
     say "ready after $SECONDS s, $(du -sm "$FINAL" | cut -f1) MB"
 }
 
@@ -121,29 +125,35 @@ release() { wget -nv -T 15 -t 2 -O - "${1%/}/dists/$SUITE/InRelease" 2>>"$LOG" |
 
 # --- the steps --------------------------------------------------------------------------------------------------
 
-# Run a step in the background, its output in the log, and say every 20 s how far it is.
+# Run a step, its output in the log. In the foreground: if this script is killed, bwrap and all in it end as well.
 step() {
-    local title=$1 job
-    say "[$SECONDS s] $title"
-    printf '\n=== %s\n' "$title" >>"$LOG"
-    "$2" >>"$LOG" 2>&1 9>&- &
-    job=$!
-    while sleep_while "$job" 20; do
-        say "[$SECONDS s]   $(grep -cE '^(Unpacking|Setting up|I: (Extracting|Configuring|Unpacking)) ' "$LOG") packages unpacked or set up"
-    done
-    wait "$job" || {
-        printf '%s\n' "" "--- last lines of $LOG" "$(tail -n 15 "$LOG")" "---" >&2
-        fail "building the environment failed in step $title; start again to retry"
-    }
+    TITLE=$1
+    say "[$SECONDS s] $TITLE"
+    printf '\n=== %s\n' "$TITLE" >>"$LOG"
+    progress 9>&- &
+    REPORTER=$!
+    "$2" >>"$LOG" 2>&1
+    kill "$REPORTER"
 }
 
-# True after `$2` seconds if process `$1` still runs, false as soon as it has ended.
-sleep_while() {
-    local i
-    for ((i = 0; i < $2 * 4; i++)); do
-        kill -0 "$1" 2>/dev/null || return 1
-        sleep 0.25
+# Every 20 s, how far it is.
+progress() {
+    local count
+    exec 7<> <(:)
+    while ! read -rt 20 <&7 && kill -0 $$ 2>/dev/null; do
+        count=$(grep -cE '^(Unpacking|Setting up|I: (Extracting|Unpacking|Configuring)) ' "$LOG" || true)
+        say "[$SECONDS s]   $count packages unpacked or set up"
     done
+}
+
+unfinished() {
+    kill "$REPORTER" 2>/dev/null || true
+    if [ "$1" -ge 128 ] || [ "$1" = 0 ]; then
+        say "interrupted; nothing half-built will be used"
+    else
+        printf '%s\n' "--- last lines of $LOG" "$(tail -n 15 "$LOG")" "---" >&3
+        fail "building the environment failed in step $TITLE; start again to retry"
+    fi
 }
 
 base_system() {
@@ -182,6 +192,7 @@ python_packages() {
 tidy() {
     rm -rf "$ROOT"/var/lib/apt/lists/* "$ROOT"/var/cache/apt/* "$ROOT"/usr/share/{doc,locale,man}/*
     touch "$ROOT"/etc/{pip.conf,passwd,group,hosts,resolv.conf,machine-id}
+    in_root python3 -m compileall -q -j 0 -x '/tests?/' /usr/lib/python3/dist-packages || true
     in_root /venv/bin/python3 -c 'import dolfinx, gmsh, myokit, pyvista; print("all there")'
 }
 
