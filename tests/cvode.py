@@ -4,10 +4,10 @@ import os
 import shutil
 from unittest import mock
 
-import myokit
 import numpy as np
 import pytest
 
+from heartwright.odes.mmt import myokit
 from heartwright.odes.model import Model
 
 

@@ -1,5 +1,6 @@
 """Reading ODE models: names, variants, parameters and units, and what is refused."""
 
+import os
 import subprocess
 import sys
 
@@ -177,3 +178,12 @@ def test_listing_models_imports_neither_myokit_nor_mpi():
     code = "import sys, heartwright.odes.model as m; m.list_models(); print({'myokit', 'mpi4py'} & set(sys.modules))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("home", ["/proc", None])
+def test_reading_needs_no_home(home):
+    """Myokit alone fails to import where it cannot make its settings folder."""
+    environment = {key: value for key, value in os.environ.items() if key != "HOME"} | ({"HOME": home} if home else {})
+    code = "import os; from heartwright.odes.model import read; read('land_2017'); print(os.environ.get('HOME'))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert answer.stdout == f"{home}\n"

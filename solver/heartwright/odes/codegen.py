@@ -9,10 +9,8 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import myokit
-import myokit.lib.hh as hh
-
 from heartwright.errors import InputError
+from heartwright.odes.mmt import hh, myokit
 from heartwright.odes.model import Model
 from heartwright.odes.schemes import ENTRIES, EXPONENTIAL, HEAD, RUNTIME, SCHEMES
 

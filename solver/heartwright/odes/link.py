@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 
-import myokit
-
 from heartwright.errors import InputError
+from heartwright.odes.mmt import myokit
 from heartwright.odes.model import Model
 
 

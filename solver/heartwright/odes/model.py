@@ -19,7 +19,6 @@ if TYPE_CHECKING:  # myokit takes 0.2 s to import: `list_models` must not need i
 SHIPPED = Path(__file__).parent
 FOLDERS = ("ionic", "contraction", "circulation", "organs")
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-PREFERRED = ("kPa", "1/ms", "uL/ms", "kPa*ms/uL", "kPa*ms^2/uL", "uL/kPa", "kPa/uL", "mM", "mM/ms")
 BASE_UNITS = ("g", "m", "s", "A", "K", "cd", "mol")
 
 
@@ -196,14 +195,9 @@ def _parse(file: Path, text: str) -> myokit.Model:
     return close_chains(source)
 
 
-@functools.cache
 def _myokit():
-    """Myokit, imported when first needed, knowing the clinic's unit and how we write the others."""
-    import myokit
+    from heartwright.odes.mmt import myokit
 
-    myokit.Unit.register("mmHg", myokit.parse_unit("kPa") * units.MMHG)
-    for text in PREFERRED:
-        myokit.Unit.register_preferred_representation(text, myokit.parse_unit(text))
     return myokit
 
 
