@@ -196,6 +196,7 @@ def _parse(file: Path, text: str) -> myokit.Model:
 
 
 def _myokit():
+    """Myokit, imported when first needed."""
     from heartwright.odes.mmt import myokit
 
     return myokit
