@@ -173,6 +173,7 @@ configure_dpkg() {
     mkdir -p "$ROOT/etc/dpkg/dpkg.cfg.d" "$ROOT/etc/apt/apt.conf.d"
     cp "$HERE/dpkg.cfg" "$ROOT/etc/dpkg/dpkg.cfg.d/heartwright"
     cp "$HERE/apt.conf" "$ROOT/etc/apt/apt.conf.d/99heartwright"
+    ln -s true "$ROOT/usr/bin/py3compile" # bytecode is compiled at the end, on all cores
 }
 
 debian_packages() {
