@@ -59,6 +59,14 @@ build() {
     mv -T "$ROOT" "$FINAL"
     trap - EXIT
     say "ready after $SECONDS s, $(du -sm "$FINAL" | cut -f1) MB"
+    name_older_ones
+}
+
+name_older_ones() {
+    local other
+    for other in "$CACHE"/environment-????????????; do
+        [ "$other" = "$FINAL" ] || say "$other was built for another package list; remove it if no clone needs it"
+    done
 }
 
 # --- what must be there -----------------------------------------------------------------------------------------
