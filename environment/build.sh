@@ -50,7 +50,7 @@ main() {
 
 build() {
     say "DOLFINx 0.9 is not installed here; building an environment of its own, once, in" "$FINAL"
-    say "takes 3-5 minutes on 2 cores, 500 MB of downloads, ${NEED_MB} MB of disk while building; log: $LOG"
+    say "takes 3-5 minutes on 2 cores, 640 MB of downloads, ${NEED_MB} MB of disk while building; log: $LOG"
     trap 'unfinished $?' EXIT
     step "1/4 Debian 13 base system" base_system
     step "2/4 Debian packages" debian_packages

@@ -40,9 +40,15 @@ def run(
     arguments = ["-m", "mpi4py", "-c", program] if isinstance(program, str) else list(program)
     command = ["mpirun", "-n", str(ranks), sys.executable, *arguments]
     with subprocess.Popen(
-        command, cwd=cwd, env=environment(ranks, env or {}), text=True, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
+        command,
+        cwd=cwd,
+        env=environment(ranks, env or {}),
+        text=True,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
         try:
             out, err = process.communicate(timeout=timeout)
         finally:
