@@ -50,7 +50,7 @@ def test_filling_reaches_a_balance_without_rates(solid, filled):
     solid.wall.rate.value = 0.0
     solid.wall.load(solid.p)
     solid.wall.residual(solid.wall.r)
-    assert solid.wall.r.norm() < 1e-4 * solid.force
+    assert solid.wall.r.norm() < 1e-4 * solid.wall.force
     assert solid.p[0] == pytest.approx(4 * MMHG)
 
 

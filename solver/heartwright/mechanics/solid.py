@@ -10,31 +10,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from heartwright.errors import SolveFailed
 from heartwright.linalg import LaggedNewton
+from heartwright.mechanics.filling import Loaded, fill
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mechanics.stretch import Projection
 from heartwright.mechanics.wall import Wall
 
-# Passive filling: first time step and how many of them raise the pressure, when it counts as rest, viscosity at least.
-CREEP, RAMP, AT_REST = 5.0, 10, 1e6  # ms, 1, ms
-LEAST_VISCOSITY = 20.0  # kPa ms
-
 Volumes = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-
-
-class Loaded:
-    """The equations of a wall under given pressures, as `LaggedNewton` wants them: u alone is unknown."""
-
-    def __init__(self, wall: Wall):
-        self.wall = wall
-        self.residual, self.tangent, self.admissible = wall.residual, wall.tangent, wall.admissible
-
-    def border(self):
-        return np.zeros(0), [], np.zeros((0, 0))
-
-    def move(self, du, dp: np.ndarray, length: float) -> None:
-        self.wall.move(du, length)
 
 
 class Filled(Loaded):
@@ -70,7 +52,6 @@ class Solid:
         self._v_before = np.zeros_like(self.wall.v.x.array)  # velocity of the step before the last, for the first guess
         self.p, self.p_rate, self._p_rate_before, self._p0 = (np.zeros(len(cavities)) for _ in range(4))
         self.newton = LaggedNewton(self.wall.K, self.wall.r, len(cavities), "ldl", self.name)
-        self.force = self.wall.force_scale()
         self.iterations = 0
         F = self.wall.F
         self._stretch = Projection(geometry.V1, self.wall.stretch(F), self.wall.dx)
@@ -87,8 +68,8 @@ class Solid:
         """
         self._p0[:] = self.p
         self._predict(dt)
-        V = self.wall.volumes()
-        self.iterations = self._newton(self.newton, Filled(self.wall, self.p, volumes), V.min(initial=np.inf))
+        size = self.wall.volumes().min(initial=np.inf)
+        self.iterations = Filled(self.wall, self.p, volumes).solve(self.newton, size)
 
     def accept(self) -> None:
         """The step is good: make it the history of the next one."""
@@ -105,31 +86,14 @@ class Solid:
         self.accept()
 
     def inflate(self, pressures: dict[str, float]) -> np.ndarray:
-        """Load the resting wall to the given cavity pressures (kPa) and let it creep to rest; returns volumes (uL).
-
-        Viscosity is what makes this solvable: without load the muscle is four orders of magnitude softer in shear than
-        in compression, and Newton's method has next to no radius of convergence there. So the pressure rises over
-        `RAMP` steps of a creeping wall, and then the steps grow until rates no longer matter.
-        """
-        wall, target = self.wall, np.array([pressures[name] for name in self.cavities])
-        newton = LaggedNewton(wall.K, wall.r, 0, "ldl", "passive filling")
-        start, done, dt = self.p.copy(), 0.0, CREEP
-        self._rest()
-        wall.viscosity.value = max(self.spec.viscosity, LEAST_VISCOSITY)
-        while dt < AT_REST:
-            ahead = min(1.0, done + dt / CREEP / RAMP)
-            try:
-                self._creep_to(start + ahead * (target - start), dt, newton, 1e3 if 4 * dt < AT_REST else 1.0)
-            except SolveFailed:
-                dt /= 2
-                if dt < CREEP / 256:
-                    raise
-                continue
-            dt *= 3.0 if done == 1.0 else 1.25
-            done = ahead
-        wall.viscosity.value = self.spec.viscosity
-        newton.destroy()
-        self._rest()
+        """Load the resting wall slowly to the given cavity pressures (kPa); returns the volumes (uL). See `filling`."""
+        target = np.array([pressures[name] for name in self.cavities])
+        self.wall.u0.x.array[:] = self.wall.u.x.array
+        fill(self.wall, self.p.copy(), target)
+        self.p[:] = target
+        for rate in (self.wall.v.x.array, self._v_before, self.p_rate, self._p_rate_before):
+            rate[:] = 0.0
+        self.newton.stale = True
         return self.volumes()
 
     def stretch(self) -> np.ndarray:
@@ -165,29 +129,3 @@ class Solid:
             wall.u.x.array[:] = wall.u0.x.array
         self.p += dt * (2 * self.p_rate - self._p_rate_before)
         wall.load(self.p)
-
-    def _newton(self, newton: LaggedNewton, problem: Loaded, volume: float, slack: float = 1.0) -> int:
-        """Solve to the limits of the spec, those of u and r times `slack`; `volume`: what the third is relative to."""
-        limit = self.spec.newton
-        increment, residual = slack * limit.increment, slack * limit.residual * self.force
-        return newton.solve(problem, increment, residual, limit.volume * volume, limit.max_iterations)
-
-    def _creep_to(self, p: np.ndarray, dt: float, newton: LaggedNewton, slack: float) -> None:
-        """One viscous step of dt under the pressures p; on SolveFailed the shape is left as it was."""
-        wall = self.wall
-        wall.load(p)
-        wall.rate.value = 1.0 / dt
-        try:
-            self._newton(newton, Loaded(wall), np.inf, slack)
-        except SolveFailed:
-            wall.u.x.array[:] = wall.u0.x.array
-            raise
-        self.p[:] = p
-        for follower in (wall.u0, wall.slack):
-            follower.x.array[:] = wall.u.x.array
-
-    def _rest(self) -> None:
-        self.wall.u0.x.array[:] = self.wall.u.x.array
-        for rate in (self.wall.v.x.array, self._v_before, self.p_rate, self._p_rate_before):
-            rate[:] = 0.0
-        self.newton.stale = True

@@ -40,7 +40,7 @@ class Wall:
     u, u0: quadratic displacement, now and at the last accepted step (mm); v: velocity of that step (mm/ms);
     slack: displacement at which springs bear nothing (mm); p: cavity pressures (kPa) as Constants;
     Ta, Ka: nodal active tension and its stretch derivative (kPa);
-    rate: 1/dt, zero for slow loading without viscosity, damping and inertia.
+    rate: 1/dt, zero for slow loading without viscosity, damping and inertia; force: what residuals are measured by.
     `body_force`: a UFL vector in mN/mm³, e.g. gravity.
     """
 
@@ -57,6 +57,7 @@ class Wall:
         self.p = [fem.Constant(mesh, 0.0) for _ in surfaces]
         self.cavities = [Cavity(geometry, self.u, surface) for surface in surfaces]
         self._compile(body_force)
+        self.force = self._unit_load()
         self.fixed = boundary.fixed_nodes(geometry, spec.boundaries, self.V)
         self._bcs = [fem.dirichletbc(np.zeros(3), self.fixed, self.V)] if self._any_fixed() else []
         own = self.V.dofmap.index_map.size_local
@@ -163,7 +164,7 @@ class Wall:
         lowest = self._J_values.min(initial=1.0)
         return bool(self.comm.allreduce(lowest if np.isfinite(lowest) else -1.0, MPI.MIN) > 0.0)
 
-    def force_scale(self) -> float:
+    def _unit_load(self) -> float:
         """|∫ N . w dS|_2 (mN): residuals are measured against that of 1 kPa on the whole surface. Collective."""
         N, w = ufl.FacetNormal(self.geometry.mesh), ufl.TestFunction(self.V)
         b = fem_petsc.assemble_vector(fem.form(ufl.inner(N, w) * ufl.ds(self.geometry.mesh), jit_options=JIT))
