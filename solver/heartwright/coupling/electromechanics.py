@@ -74,6 +74,10 @@ class Heart:
         self.circulation.accept(t, dt, self.solid.p)
         self.solid.accept()
 
+    def forget(self) -> None:
+        """Drop what only speeds up the next step: without it, what follows is given by `state()` to the last digit."""
+        self.solid.newton.stale = True
+
     def observe(self, t: float) -> dict[str, tuple[float, str]]:
         """The row of the series at time t: name -> (value, unit). Collective."""
         body = self.circulation.observables(t)

@@ -60,10 +60,11 @@ class Recorder:
             self.save()
 
     def save(self) -> Path:
-        """A checkpoint of the present step, written once."""
+        """A checkpoint of the present step, written once. The run goes on from it as a restart would."""
         if self._saved[0] != self.clock.n:
             folder = self.folder / "checkpoints"
             self._saved = self.clock.n, checkpoint.save(folder, self.clock.n, self.parts, self.identity, self.comm)
+            self.heart.forget()
         return self._saved[1]
 
     def close(self) -> None:

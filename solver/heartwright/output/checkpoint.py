@@ -109,7 +109,10 @@ def _refuse_other_run(path: Path, identity: str, comm: MPI.Comm) -> None:
             f"restart with -n {manifest['ranks']}"
         )
     if manifest["identity"][comm.rank] != identity:
-        raise InputError(f"{path.name} belongs to another mesh, partition or set of parts than this scenario gives")
+        raise InputError(
+            f"{path.name} belongs to another mesh, other models or another version of Heartwright than this; "
+            "start anew with run"
+        )
 
 
 def _sha256(path: Path) -> str:
