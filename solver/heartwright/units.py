@@ -15,6 +15,8 @@ ML = 1000.0  # uL
 
 PREFIXES = {"p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "c": -2, "d": -1, "k": 3, "M": 6, "G": 9}
 
+LONGEST = 2000  # bits of a factor that is still raised to a power; nested powers would never end
+
 Unit = tuple[Fraction, tuple[int, ...]]
 
 # symbol: (factor to SI, exponents of m, kg, s, A, mol); the first table takes prefixes, the second does not.
@@ -145,6 +147,8 @@ def _power(tokens: list, text: str) -> tuple[Unit, list]:
         raise ValueError(f"cannot read the unit '{text}'")
     if rest and rest[0][0] in ("^", "**"):
         exponent = _exponent(rest[1:2], text)
+        if factor.numerator.bit_length() + factor.denominator.bit_length() > LONGEST:
+            raise ValueError(f"cannot read the unit '{text}': too many powers of powers")
         factor, dimension, rest = factor**exponent, tuple(exponent * d for d in dimension), rest[2:]
     return (factor, dimension), rest
 

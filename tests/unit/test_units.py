@@ -42,6 +42,7 @@ def test_quantities_have_the_value_worked_out_by_hand(text, unit, value):
     assert read(text, unit) == pytest.approx(value, rel=1e-15)
 
 
+NESTED = "((((((((mm/cm)^9)^9)^9)^9)^9)^9)^9)^9"  # multiplied out: a number of some hundred million bits
 REFUSED = [
     ("5 mm", "kPa", "expected a pressure (kPa), got a length (mm)"),
     ("3 mV", "uA/uF", "expected a value in uA/uF, got a voltage (mV)"),
@@ -53,6 +54,7 @@ REFUSED = [
     ("9**9**9**9", "1", "cannot read the unit '**9**9**9'"),
     ("1 mm^99", "mm", "cannot read the exponent in the unit 'mm^99'"),
     ("1 mm^", "mm", "cannot read the exponent in the unit 'mm^'"),
+    (f"1 {NESTED}", "1", f"cannot read the unit '{NESTED}': too many powers of powers"),
     ("1 (mm", "mm", "')' missing in the unit '(mm'"),
     ("__import__('os')", "mm", "cannot read \"__import__('os')\" as a quantity, e.g. '1 mm'"),
     ("", "mm", "cannot read '' as a quantity, e.g. '1 mm'"),
