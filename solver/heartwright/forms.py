@@ -4,8 +4,8 @@ import contextlib
 import fcntl
 import functools
 import hashlib
+import os
 from pathlib import Path
-from typing import TextIO
 
 from heartwright.errors import StorageError
 from heartwright.native import cache_folder, processor
@@ -27,12 +27,12 @@ def options() -> dict[str, object]:
 
 
 @functools.cache  # once, and the lock stays open as long as this process lives
-def _claim(folder: Path) -> TextIO:
+def _claim(folder: Path) -> int:
     """Share the cache with other runs; whoever finds nobody else there first removes what killed runs left unfinished.
 
     FFCx takes a form's C file without its `.cached` for a compilation under way and waits for it until `timeout`.
     """
-    lock = open(folder / "lock", "a")  # noqa: SIM115
+    lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, mode=0o600)
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for source in folder.glob("libffcx_*.c"):
