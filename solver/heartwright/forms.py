@@ -33,11 +33,11 @@ def _claim(folder: Path) -> int:
     FFCx takes a form's C file without its `.cached` for a compilation under way and waits for it until `timeout`.
     """
     lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, mode=0o600)
-    with contextlib.suppress(BlockingIOError):
+    with contextlib.suppress(OSError):  # others are there, or a file system without locks
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for source in folder.glob("libffcx_*.c"):
             if not source.with_suffix(".c.cached").exists():
                 source.unlink()
-    with contextlib.suppress(OSError):  # a file system without locks
+    with contextlib.suppress(OSError):
         fcntl.flock(lock, fcntl.LOCK_SH)
     return lock
