@@ -154,7 +154,7 @@ def _power(tokens: list, text: str) -> tuple[Unit, list]:
 
 
 def _exponent(token: list, text: str) -> int:
-    digits = token[0][2] or token[0][1] if token else ""
+    digits = (token[0][2] or token[0][1] or "") if token else ""
     if not re.fullmatch(r"[-+]?[1-9]", digits):
         raise ValueError(f"cannot read the exponent in the unit '{text}'")
     return int(digits)

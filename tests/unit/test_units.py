@@ -54,6 +54,7 @@ REFUSED = [
     ("9**9**9**9", "1", "cannot read the unit '**9**9**9'"),
     ("1 mm^99", "mm", "cannot read the exponent in the unit 'mm^99'"),
     ("1 mm^", "mm", "cannot read the exponent in the unit 'mm^'"),
+    ("1 mm^(2)", "mm", "cannot read the exponent in the unit 'mm^(2)'"),
     (f"1 {NESTED}", "1", f"cannot read the unit '{NESTED}': too many powers of powers"),
     ("1 (mm", "mm", "')' missing in the unit '(mm'"),
     ("__import__('os')", "mm", "cannot read \"__import__('os')\" as a quantity, e.g. '1 mm'"),
