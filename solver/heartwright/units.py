@@ -6,6 +6,7 @@ import re
 from fractions import Fraction
 from typing import Annotated, Any
 
+import pint
 from pydantic import BeforeValidator, PlainSerializer, ValidationInfo
 
 from heartwright.errors import did_you_mean
@@ -13,68 +14,24 @@ from heartwright.errors import did_you_mean
 MMHG = 0.133322387415  # kPa
 ML = 1000.0  # uL
 
+# What a scenario may use, and nothing else: pint's own list has temperatures, plurals and knots.
 PREFIXES = {"p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "c": -2, "d": -1, "k": 3, "M": 6, "G": 9}
-
-LONGEST = 2000  # bits of a factor that is still raised to a power; nested powers would never end
-
-Unit = tuple[Fraction, tuple[int, ...]]
-
-# symbol: (factor to SI, exponents of m, kg, s, A, mol); the first table takes prefixes, the second does not.
-_ONE = (0, 0, 0, 0, 0)
-PREFIXED = {
-    "m": ("1", (1, 0, 0, 0, 0)),
-    "g": ("1e-3", (0, 1, 0, 0, 0)),
-    "s": ("1", (0, 0, 1, 0, 0)),
-    "A": ("1", (0, 0, 0, 1, 0)),
-    "mol": ("1", (0, 0, 0, 0, 1)),
-    "L": ("1e-3", (3, 0, 0, 0, 0)),
-    "l": ("1e-3", (3, 0, 0, 0, 0)),
-    "M": ("1e3", (-3, 0, 0, 0, 1)),
-    "Hz": ("1", (0, 0, -1, 0, 0)),
-    "N": ("1", (1, 1, -2, 0, 0)),
-    "Pa": ("1", (-1, 1, -2, 0, 0)),
-    "J": ("1", (2, 1, -2, 0, 0)),
-    "W": ("1", (2, 1, -3, 0, 0)),
-    "V": ("1", (2, 1, -3, -1, 0)),
-    "F": ("1", (-2, -1, 4, 2, 0)),
-    "S": ("1", (-2, -1, 3, 2, 0)),
-    "ohm": ("1", (2, 1, -3, -2, 0)),
-    "bar": ("1e5", (-1, 1, -2, 0, 0)),
-    "dyn": ("1e-5", (1, 1, -2, 0, 0)),
-}
-PLAIN = {
-    "min": ("60", (0, 0, 1, 0, 0)),
-    "h": ("3600", (0, 0, 1, 0, 0)),
-    "mmHg": ("133.322387415", (-1, 1, -2, 0, 0)),
-    "cmH2O": ("98.0665", (-1, 1, -2, 0, 0)),
-    "bpm": ("1/60", (0, 0, -1, 0, 0)),
-    "rad": ("1", _ONE),
-    "deg": (Fraction(math.pi) / 180, _ONE),
-    "%": ("0.01", _ONE),
-    "beat": ("1", _ONE),
-    "beats": ("1", _ONE),
-    "1": ("1", _ONE),
-}
+PREFIXED = """m = [length]; g = [mass]; s = [time]; A = [current]; mol = [substance]; L = 1e-3 m^3; l = L; M = mol / L;
+Hz = 1 / s; N = 1e3 g m / s^2; Pa = N / m^2; J = N m; W = J / s; V = W / A; F = A s / V; S = A / V; ohm = V / A;
+bar = 1e5 Pa; dyn = 1e-5 N"""
+PLAIN = f"""min = 60 s; h = 60 min; mmHg = {MMHG!r} kPa; cmH2O = 98.0665 Pa; rad = [];
+deg = {math.pi / 180!r} rad; beat = []; beats = beat; bpm = beat / min; percent = 0.01"""
 COMMON = ("mm", "cm", "ms", "kPa", "mL", "uL", "mV", "mN", "mS", "mg", "uA", "uF", "mM")
-NAMES = {
-    _ONE: "a plain number",
-    (1, 0, 0, 0, 0): "a length",
-    (0, 0, 1, 0, 0): "a time",
-    (0, 0, -1, 0, 0): "a frequency",
-    (1, 0, -1, 0, 0): "a speed",
-    (3, 0, 0, 0, 0): "a volume",
-    (3, 0, -1, 0, 0): "a flow",
-    (-1, 1, -2, 0, 0): "a pressure",
-    (-3, 1, 0, 0, 0): "a density",
-    (2, 1, -3, -1, 0): "a voltage",
-    (-3, -1, 3, 2, 0): "a conductivity",
+KINDS = {
+    **{"1": "a plain number", "mm": "a length", "ms": "a time", "Hz": "a frequency", "m/s": "a speed", "L": "a volume"},
+    **{"L/s": "a flow", "Pa": "a pressure", "g/L": "a density", "V": "a voltage", "S/m": "a conductivity"},
 }
-
 EXAMPLES = {"kPa": "12 mmHg", "rad": "60 deg", "1/ms": "75 bpm"}  # where the inner unit is not what people write
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?"
-_QUANTITY = re.compile(rf"\s*({_NUMBER})\s*(.*?)\s*", re.DOTALL)
-_TOKEN = re.compile(r"\s*(?:(\*\*|\^|[*/()])|([A-Za-zµμ%][A-Za-zµμ0-9%]*|1(?!\d))|([-+]?\d+))\s*")
+_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*(.*?)\s*", re.DOTALL)
+_WORD = re.compile(r"[A-Za-zµμ%][A-Za-z0-9µμ%]*")
+_SYMBOL = re.compile(rf"{_WORD.pattern}(?:\s*(?:\^|\*\*)\s*[-+]?[1-9](?!\d))?")
+_SHAPE = re.compile(r"(?:[x()/\s]|\*(?!\*)|1(?!\d))*")  # no powers of powers: pint would multiply them out
 
 
 class Bare:
@@ -91,73 +48,37 @@ class BareFloat(Bare, float):
 
 def symbols() -> list[str]:
     """The units a scenario may use, without their prefixes."""
-    return [*PREFIXED, *(name for name in PLAIN if name != "1")]
+    return [line.split()[0] for line in f"{PREFIXED}; {PLAIN}".replace("percent", "%").split(";")]
 
 
 @functools.cache
-def _symbol(name: str) -> Unit:
-    """Factor to SI and dimension of one unit symbol, with or without a prefix."""
-    table = PREFIXED | PLAIN
-    if name in table:
-        factor, dimension = table[name]
-        return Fraction(factor), dimension
-    if name[:1] in PREFIXES and name[1:] in PREFIXED:
-        factor, dimension = PREFIXED[name[1:]]
-        return Fraction(factor) * Fraction(10) ** PREFIXES[name[0]], dimension
-    raise ValueError(f"unknown unit '{name}'{did_you_mean(name, {*COMMON, *symbols()})}")
+def registry() -> pint.UnitRegistry:
+    """pint with our units, in exact arithmetic."""
+    units = pint.UnitRegistry(None, non_int_type=Fraction)
+    units.load_definitions([f"{name}- = 1e{power}" for name, power in PREFIXES.items()])
+    units.load_definitions([line.strip() for line in f"{PREFIXED}; {PLAIN}".split(";")])
+    return units
 
 
 @functools.cache
-def parse_unit(text: str) -> Unit:
-    """Factor to SI and dimension of an expression such as `kPa*ms/mm` or `mm^2/s`.
-
-    Raises ValueError naming the unknown unit or the place where the expression breaks off.
-    """
-    tokens = [match.groups() for match in _TOKEN.finditer("1" + text if text.startswith("/") else text)]
-    if re.sub(r"\s", "", text) not in "".join(next(filter(None, token)) for token in tokens) or len(tokens) > 40:
-        raise ValueError(f"cannot read the unit '{text}'")
-    result, rest = _product(tokens, text)
-    if rest:
-        raise ValueError(f"cannot read the unit '{text}'")
-    return result
-
-
-def _product(tokens: list, text: str) -> tuple[Unit, list]:
-    """factor (('*' | '/' | nothing) factor)*, left to right."""
-    (factor, dimension), rest = _power(tokens, text)
-    while rest and rest[0][0] != ")":
-        sign = -1 if rest[0][0] == "/" else 1
-        (other, exponents), rest = _power(rest[1:] if rest[0][0] in ("*", "/") else rest, text)
-        factor *= other**sign
-        dimension = tuple(a + sign * b for a, b in zip(dimension, exponents, strict=True))
-    return (factor, dimension), rest
-
-
-def _power(tokens: list, text: str) -> tuple[Unit, list]:
-    """(symbol | '(' product ')') ['^' integer]."""
-    operator, name, _ = tokens[0] if tokens else ("", "", "")
-    if operator == "(":
-        (factor, dimension), rest = _product(tokens[1:], text)
-        if not rest:
-            raise ValueError(f"')' missing in the unit '{text}'")
-        rest = rest[1:]
-    elif name:
-        (factor, dimension), rest = _symbol(name), tokens[1:]
-    else:
-        raise ValueError(f"cannot read the unit '{text}'")
-    if rest and rest[0][0] in ("^", "**"):
-        exponent = _exponent(rest[1:2], text)
-        if factor.numerator.bit_length() + factor.denominator.bit_length() > LONGEST:
-            raise ValueError(f"cannot read the unit '{text}': too many powers of powers")
-        factor, dimension, rest = factor**exponent, tuple(exponent * d for d in dimension), rest[2:]
-    return (factor, dimension), rest
-
-
-def _exponent(token: list, text: str) -> int:
-    digits = (token[0][2] or token[0][1] or "") if token else ""
-    if not re.fullmatch(r"[-+]?[1-9]", digits):
+def parse_unit(text: str) -> pint.Unit:
+    """An expression such as `kPa*ms/mm` or `mm^2/s`; ValueError names the unknown unit or what cannot be read."""
+    words = symbols()
+    known = {*words, *(prefix + word for prefix in PREFIXES for word in words[: PREFIXED.count("=")])}
+    for word in _WORD.findall(text):
+        if word not in known:
+            raise ValueError(f"unknown unit '{word}'{did_you_mean(word, {*COMMON, *words})}")
+    shape = _SYMBOL.sub("x", text)
+    if re.search(r"x\s*(\^|\*\*)", shape):
         raise ValueError(f"cannot read the exponent in the unit '{text}'")
-    return int(digits)
+    if shape.count("(") > shape.count(")"):
+        raise ValueError(f"')' missing in the unit '{text}'")
+    if not _SHAPE.fullmatch(shape):
+        raise ValueError(f"cannot read the unit '{text}'")
+    try:
+        return registry().parse_units("1" + text if text.startswith("/") else text)
+    except Exception:  # pint and the tokenizer below it raise many kinds
+        raise ValueError(f"cannot read the unit '{text}'") from None
 
 
 def example(unit: str) -> str:
@@ -165,16 +86,18 @@ def example(unit: str) -> str:
     return EXAMPLES.get(unit, f"1 {unit}")
 
 
-def _kind(dimension: tuple[int, ...], unit: str) -> str:
-    return f"{NAMES[dimension]} ({unit})" if dimension in NAMES else f"a value in {unit}"
+def _kind(unit: str) -> str:
+    same = (kind for name, kind in KINDS.items() if parse_unit(name).dimensionality == parse_unit(unit).dimensionality)
+    return f"{kind} ({unit})" if (kind := next(same, None)) else f"a value in {unit}"
 
 
+@functools.cache
 def ratio(unit: str, to: str) -> Fraction:
     """How many `to` one `unit` is; ValueError where they measure different things."""
-    (factor, dimension), (target, wanted) = parse_unit(unit), parse_unit(to)
-    if dimension != wanted:
-        raise ValueError(f"expected {_kind(wanted, to)}, got {_kind(dimension, unit)}")
-    return factor / target
+    try:
+        return registry().convert(Fraction(1), parse_unit(unit), parse_unit(to))
+    except pint.DimensionalityError:
+        raise ValueError(f"expected {_kind(to)}, got {_kind(unit)}") from None
 
 
 def convert(value: float, unit: str, to: str) -> float:
