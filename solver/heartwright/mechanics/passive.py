@@ -1,8 +1,7 @@
-"""Passive myocardium: strain-energy densities psi(C) in kPa."""
+"""Passive myocardium: energies psi(C) in kPa. UFL is imported where one is built, so that `check` does without."""
 
 from typing import Annotated, Literal
 
-import ufl
 from pydantic import Field
 
 from heartwright.spec import Spec
@@ -38,6 +37,8 @@ class HolzapfelOgden(Spec):
 
     def psi(self, C, f0, s0, n0):
         """Strain energy per reference volume [kPa]."""
+        import ufl
+
         I1 = ufl.det(C) ** (-1 / 3) * ufl.tr(C)
         I4f = ufl.inner(f0, C * f0)
         I4s = ufl.inner(s0, C * s0)
@@ -51,6 +52,8 @@ class HolzapfelOgden(Spec):
 
     def chi(self, I4):
         """Smooth step: 0 in compression (I4 < 1), 1 in tension."""
+        import ufl
+
         return 1 / (1 + ufl.exp(-self.switch * (I4 - 1)))
 
 
@@ -69,6 +72,8 @@ class Guccione(Spec):
 
     def psi(self, C, f0, s0, n0):
         """Strain energy per reference volume [kPa]."""
+        import ufl
+
         E = (C - ufl.Identity(3)) / 2
 
         def e(a, b):
@@ -90,6 +95,8 @@ class NeoHooke(Spec):
 
     def psi(self, C, f0, s0, n0):
         """Strain energy per reference volume [kPa]."""
+        import ufl
+
         return self.mu / 2 * (ufl.det(C) ** (-1 / 3) * ufl.tr(C) - 3)
 
 
@@ -98,4 +105,6 @@ Passive = Annotated[HolzapfelOgden | Guccione | NeoHooke, Field(discriminator="t
 
 def volumetric(J, kappa):
     """Penalty of volume change [kPa]: kappa/4 (J^2 - 1 - 2 ln J), whose pressure kappa/2 (J - 1/J) is odd in ln J."""
+    import ufl
+
     return kappa / 4 * (J**2 - 1 - 2 * ufl.ln(J))
