@@ -61,7 +61,10 @@ class Linear:
 
     def solve(self, b: PETSc.Vec, x: PETSc.Vec) -> int:
         """Solve into `x` (its content is the first guess of iterative presets); returns the iteration count."""
-        self.ksp.solve(b, x)
+        try:
+            self.ksp.solve(b, x)
+        except PETSc.Error as error:
+            raise SolveFailed(self.equation, f"linear solver: {error}".splitlines()[-1]) from error
         if self.ksp.reason <= 0:
             raise SolveFailed(self.equation, f"linear solver stopped with reason {self.ksp.reason}")
         return self.ksp.its

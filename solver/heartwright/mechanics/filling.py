@@ -40,25 +40,28 @@ class Loaded:
         return newton.solve(self, increment, residual, limit.volume * volume, limit.max_iterations)
 
 
-def fill(wall: Wall, start: np.ndarray, target: np.ndarray) -> None:
+def fill(wall: Wall, start: np.ndarray, target: np.ndarray, springs_follow: bool = True) -> None:
     """From the pressures `start` to `target` (kPa, one per cavity); afterwards u0 = u, in balance.
 
-    A step that fails is halved. Raises SolveFailed when that does not help, or when the wall does not settle.
+    Springs that do not follow stay slack where they are. A step that fails is halved. Raises SolveFailed when that does
+    not help, or when the wall does not settle.
     """
-    newton = LaggedNewton(wall.K, wall.r, 0, "ldl", "passive filling")
+    newton = LaggedNewton(wall.K, wall.r, 0, wall.solver, "passive filling")
     viscosity = float(wall.viscosity.value)
     wall.viscosity.value = max(viscosity, LEAST_VISCOSITY)
     try:
-        _creep(wall, start, target, newton)
+        _creep(wall, start, target, newton, springs_follow)
     finally:
         wall.viscosity.value = viscosity
         newton.destroy()
 
 
-def _creep(wall: Wall, start: np.ndarray, target: np.ndarray, newton: LaggedNewton) -> None:
+def _creep(wall: Wall, start: np.ndarray, target: np.ndarray, newton: LaggedNewton, springs_follow: bool) -> None:
     done, dt, moved = 0.0, CREEP, np.inf
     for _ in range(PATIENCE):
         ahead = min(1.0, done + dt / CREEP / RAMP)
+        if springs_follow:
+            wall.slack.x.array[:] = wall.u0.x.array
         try:
             moved = _step(wall, start + ahead * (target - start), dt, newton, 1.0 if dt > AT_REST else 1e2)
         except SolveFailed:
@@ -77,7 +80,6 @@ def _step(wall: Wall, p: np.ndarray, dt: float, newton: LaggedNewton, loose: flo
     """One step of dt under the pressures p; on SolveFailed the shape is left as it was. Returns |u - u0|_inf."""
     wall.load(p)
     wall.rate.value = 1.0 / dt
-    wall.slack.x.array[:] = wall.u0.x.array
     try:
         Loaded(wall).solve(newton, loose=loose)
     except SolveFailed:

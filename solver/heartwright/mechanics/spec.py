@@ -73,8 +73,8 @@ def _pericardium_and_vessels() -> list[Robin | Fixed]:
 class MechanicsSpec(Spec):
     """Nearly incompressible, active, viscous wall with springs around it.
 
-    `unloaded`: cavity pressures at which the given mesh was imaged; the stress-free shape is then searched for.
-    Without it the mesh is taken as stress-free. `density` switches inertia on.
+    `unloaded`: the cavity pressures (e.g. {lv: 8 mmHg, rv: 4 mmHg}) at which the given mesh was imaged; its stress-free
+    shape is then searched for. Without it the mesh is taken as stress-free. `density` switches inertia on.
     """
 
     passive: Passive = HolzapfelOgden()

@@ -15,22 +15,23 @@ class Projection:
 
     def __init__(self, V1: fem.FunctionSpace, f, dx):
         phi = ufl.TestFunction(V1)
-        self._form = fem.form(f * phi * dx, jit_options=JIT)
-        mass = fem.assemble_vector(fem.form(phi * dx, jit_options=JIT))
-        _share(mass)
-        self._mass = mass.array.copy()
+        self._form, self._mass_form = (fem.form(g * dx, jit_options=JIT) for g in (f * phi, phi))
         self._vector = fem.assemble_vector(self._form)
-        self.values = np.zeros_like(self._mass)
+        self._mass, self.values = (np.zeros_like(self._vector.array) for _ in range(2))
+        self.follow_mesh()
+
+    def follow_mesh(self) -> None:
+        """To be called when the vertices have moved. Collective."""
+        self._mass[:] = self._assemble(self._mass_form)
 
     def update(self) -> np.ndarray:
         """The projection now (local array, ghosts included); the same array at every call. Collective."""
-        self._vector.array[:] = 0.0
-        fem.assemble_vector(self._vector.array, self._form)
-        _share(self._vector)
-        np.divide(self._vector.array, self._mass, out=self.values)
+        np.divide(self._assemble(self._form), self._mass, out=self.values)
         return self.values
 
-
-def _share(vector: la.Vector) -> None:
-    vector.scatter_reverse(la.InsertMode.add)
-    vector.scatter_forward()
+    def _assemble(self, form: fem.Form) -> np.ndarray:
+        self._vector.array[:] = 0.0
+        fem.assemble_vector(self._vector.array, form)
+        self._vector.scatter_reverse(la.InsertMode.add)
+        self._vector.scatter_forward()
+        return self._vector.array
