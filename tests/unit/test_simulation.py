@@ -1,0 +1,178 @@
+"""The time loop: failed steps are rolled back and halved; what cannot be solved ends with its state on disk."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mpi4py import MPI
+
+import heart
+from heartwright import scenario, simulation
+from heartwright.coupling.clock import Clock
+from heartwright.errors import DIVERGED, DONE, InputError, SolveFailed
+from heartwright.mechanics.solid import Solid
+from heartwright.output import series
+
+SOLVE = Solid.solve
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory) -> Path:
+    """The run of one small ventricle after six steps, with checkpoints of steps 5 and 6."""
+    folder = tmp_path_factory.mktemp("begun")
+    described = scenario.load(heart.scenario(folder, heart.ONE_VENTRICLE), ["time.end=6 ms"]).resolve()
+    assert simulation.run(described, folder / "run", MPI.COMM_WORLD) == DONE
+    return folder / "run"
+
+
+@pytest.fixture
+def go_on(begun, tmp_path):
+    """`go_on(name, end)`: a copy of that run, taken on to the end [ms]; returns its folder."""
+
+    def restart(name: str, end: int = 12, *overrides: str) -> Path:
+        folder = tmp_path / name
+        if not folder.exists():
+            shutil.copytree(begun, folder)
+        simulation.restart(folder, MPI.COMM_WORLD, [f"time.end={end} ms", *overrides])
+        return folder
+
+    return restart
+
+
+def run_file(folder: Path) -> dict:
+    return json.loads((folder / "run.json").read_text())
+
+
+def fails_after_solving(times: int):
+    """A `solve` that leaves its result behind and then fails, so often."""
+    left = [times]
+
+    def solve(self, t, dt, volumes):
+        SOLVE(self, t, dt, volumes)
+        if left[0]:
+            left[0] -= 1
+            raise SolveFailed("solid", "made to fail")
+
+    return solve
+
+
+def test_a_step_that_fails_once_is_taken_in_two_halves(go_on, monkeypatch):
+    smooth = series.read(go_on("smooth") / "series.csv")
+    monkeypatch.setattr(Solid, "solve", fails_after_solving(1))
+    folder = go_on("bumpy")
+    found = run_file(folder)
+    assert found["outcome"] == "done"
+    assert found["metrics"]["retries"]["value"] == 1 and found["metrics"]["steps"]["value"] == 12
+    assert "t 6 ms: solid: made to fail; trying again in two steps of 0.5 ms" in (folder / "log.txt").read_text()
+    bumpy = series.read(folder / "series.csv")
+    np.testing.assert_array_equal(bumpy["time"], np.arange(13))
+    assert bumpy["cavity_error"].max() < 1e-6
+    # Two halves in place of one step of six: they differ by no more than the error of a first-order step.
+    for name in ("lv_pressure", "lv_volume"):
+        assert np.abs(bumpy[name] - smooth[name]).max() < 0.03 * np.ptp(smooth[name]), name
+
+
+def test_halves_that_fail_are_halved_again(go_on, monkeypatch):
+    monkeypatch.setattr(Solid, "solve", fails_after_solving(3))
+    folder = go_on("bumpy", 8)
+    assert run_file(folder)["metrics"]["retries"]["value"] == 3
+    assert "two steps of 0.125 ms" in (folder / "log.txt").read_text()
+    assert series.read(folder / "series.csv")["cavity_error"].max() < 1e-6
+
+
+def test_what_never_converges_ends_with_its_last_good_state(go_on, monkeypatch):
+    monkeypatch.setattr(Solid, "solve", fails_after_solving(10**9))
+    with pytest.raises(SolveFailed) as error:
+        go_on("stuck")
+    message = str(error.value)
+    assert error.value.exit_code == DIVERGED
+    for part in ("solid: made to fail", "t = 6 ms", "steps of 0.0625 ms", "checkpoints/ck-000000006", "Try a smaller"):
+        assert part in message
+
+
+def test_a_run_that_diverged_says_so_and_can_go_on_once_the_cause_is_gone(go_on, monkeypatch, tmp_path):
+    smooth = series.read(go_on("smooth", 10) / "series.csv")
+
+    def fails_in_the_second_half_of_a_step(self, t, dt, volumes):
+        if t + dt > 8.5:
+            raise SolveFailed("solid", "made to fail")
+        SOLVE(self, t, dt, volumes)
+
+    monkeypatch.setattr(Solid, "solve", fails_in_the_second_half_of_a_step)
+    with pytest.raises(SolveFailed):
+        go_on("stuck", 10)
+    found = run_file(tmp_path / "stuck")
+    assert (found["outcome"], found["exit_code"]) == ("diverged", 65)
+    assert "made to fail" in found["message"] and found["metrics"]["steps"]["value"] == 8
+    assert found["metrics"]["retries"]["value"] > 1
+    assert series.read(tmp_path / "stuck" / "series.csv")["time"][-1] == 8
+    # The checkpoint is that of the whole step, not of the first half that could be solved.
+    monkeypatch.setattr(Solid, "solve", SOLVE)
+    apart = heart.differences(smooth, series.read(go_on("stuck", 10) / "series.csv"))
+    assert max(apart.values()) < 1e-6, apart
+
+
+def test_going_on_from_a_checkpoint_is_exact(go_on):
+    folder = go_on("whole", 15)  # leaves checkpoints of steps 5, 10 and 15; from 10 on again:
+    whole = series.read(folder / "series.csv")
+    shutil.rmtree(folder / "checkpoints" / "ck-000000015")
+    apart = heart.differences(whole, series.read(go_on("whole", 15) / "series.csv"))
+    assert max(apart.values()) < 1e-12, apart
+
+
+def test_a_failure_while_filling_ends_before_the_beat_with_a_remedy(tmp_path, monkeypatch):
+    def fails(self, pressures):
+        raise SolveFailed("passive filling", "made to fail")
+
+    monkeypatch.setattr(Solid, "inflate", fails)
+    described = scenario.load(heart.scenario(tmp_path, heart.ONE_VENTRICLE)).resolve()
+    with pytest.raises(SolveFailed, match=r"passive filling: made to fail, before the first beat\. Try"):
+        simulation.run(described, tmp_path / "run", MPI.COMM_WORLD)
+    assert run_file(tmp_path / "run")["exit_code"] == 65
+
+
+def test_our_own_mistakes_are_recorded_as_such(go_on, monkeypatch, tmp_path):
+    def fails(self, t, dt, volumes):
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(Solid, "solve", fails)
+    with pytest.raises(ZeroDivisionError):
+        go_on("broken")
+    found = run_file(tmp_path / "broken")
+    assert (found["outcome"], found["exit_code"]) == ("failed", 70)
+
+
+def test_a_restart_needs_the_same_heart(go_on, begun):
+    with pytest.raises(InputError, match="ck-000000006 belongs to another mesh, other models"):
+        go_on("other", 12, "mesh.refine=0")
+
+
+def test_both_physics_may_share_one_mesh(tmp_path):
+    described = scenario.load(
+        heart.scenario(tmp_path, heart.ONE_VENTRICLE), ["time.end=2 ms", "mesh.refine=0"]
+    ).resolve()
+    assert simulation.run(described, tmp_path / "run", MPI.COMM_WORLD) == DONE
+    dofs = run_file(tmp_path / "run")["dofs"]
+    trace = series.read(tmp_path / "run" / "series.csv")
+    assert dofs["tissue"] == 128  # the vertices of the mechanics mesh
+    assert trace["activated"][-1] > 0 and trace["cavity_error"].max() < 1e-6
+
+
+def test_the_papers_behind_a_scenario_are_cited(tmp_path):
+    described = scenario.load(heart.scenario(tmp_path, heart.ONE_VENTRICLE)).resolve()
+    cited = simulation.cite(described)
+    assert [line.partition(": doi:10.")[0] for line in cited] == [
+        "tentusscher_panfilov_2006",
+        "land_2017",
+        "closed_loop",
+    ]
+
+
+def test_the_clock_counts_steps_and_never_drifts():
+    clock = Clock(0.1, 1000.0, 800.0)
+    while not clock.finished():
+        clock.advance()
+    assert clock.t == 1000.0 and clock.n == 10000 and clock.beat == 1
+    assert clock.due(0.1) and clock.due(200.0) and not clock.due(300.0)
