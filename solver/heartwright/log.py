@@ -51,9 +51,12 @@ class Log:
             self.file = None
 
     def record(self, text: str) -> None:
-        """A line in the file only."""
-        if self.file:
-            print(text, file=self.file)
+        """A line in the file only. A disk that refuses it ends the file, not the run: the results say what is wrong."""
+        try:
+            if self.file:
+                print(text, file=self.file)
+        except OSError:
+            self.file = None
 
     def _end_line(self) -> None:
         if self._open_line:

@@ -1,5 +1,6 @@
 """Simulation: build the parts a scenario names, step them together, leave the results behind."""
 
+import contextlib
 import signal
 import time
 from collections.abc import Callable
@@ -13,7 +14,17 @@ from heartwright.coupling.clock import Clock
 from heartwright.coupling.electromechanics import Heart
 from heartwright.coupling.recorder import Recorder
 from heartwright.electrophysiology.tissue import Tissue
-from heartwright.errors import DIVERGED, DONE, INTERNAL, RESUME, STORAGE, HeartwrightError, InputError, SolveFailed
+from heartwright.errors import (
+    DIVERGED,
+    DONE,
+    INTERNAL,
+    RESUME,
+    STORAGE,
+    HeartwrightError,
+    InputError,
+    SolveFailed,
+    StorageError,
+)
 from heartwright.log import Log
 from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.solid import Solid
@@ -22,7 +33,7 @@ from heartwright.mesh.fibres import directions
 from heartwright.mesh.transfer import Transfer
 from heartwright.odes.model import read
 from heartwright.output import runfile
-from heartwright.output.fields import write_atomically
+from heartwright.output.files import write_atomically
 from heartwright.parallel import together
 from heartwright.parts import restore, snapshot
 from heartwright.scenario import Scenario
@@ -186,8 +197,9 @@ class Simulation:
     def _record_failure(self, error: Exception) -> None:
         """How the run ended, in run.json and the log. Not collective: a rank may fail alone."""
         code = error.exit_code if isinstance(error, HeartwrightError) else INTERNAL
-        self._write_run_file(OUTCOMES.get(code, "failed"), code, f"{error}")
         self.log.record(f"failed: {error}")
+        with contextlib.suppress(StorageError):  # where the disk is full, that is the error already
+            self._write_run_file(OUTCOMES.get(code, "failed"), code, f"{error}")
 
     def _write_run_file(self, outcome: str, exit_code: int | None = None, message: str = "") -> None:
         """Rank 0 writes run.json; an exit code of None: it has not ended."""

@@ -15,7 +15,7 @@ import h5py
 from mpi4py import MPI
 
 from heartwright.errors import InputError, StorageError
-from heartwright.output.fields import write_atomically
+from heartwright.output.files import storing, write_atomically
 from heartwright.parallel import together
 from heartwright.parts import Part, State
 
@@ -31,7 +31,8 @@ def save(folder: Path, step: int, parts: Iterable[Part], identity: str, comm: MP
     with together(comm):
         if comm.rank == 0:
             shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
+            with storing(partial):
+                partial.mkdir(parents=True)
     with together(comm):
         digest = _write_rank(partial / _rank_file(comm.rank), parts)
     digests = comm.gather({_rank_file(comm.rank): digest, "identity": identity})
@@ -41,11 +42,12 @@ def save(folder: Path, step: int, parts: Iterable[Part], identity: str, comm: MP
             manifest["sha256"] = {name: digest for one in digests for name, digest in one.items()}
             write_atomically(partial / "manifest.json", json.dumps(manifest, indent=1))
             shutil.rmtree(final, ignore_errors=True)
-            os.replace(partial, final)
-            _sync(folder)
+            with storing(final):
+                os.replace(partial, final)
+                _sync(folder)
             write_atomically(folder / "latest", final.name + "\n")
             for old in existing(folder)[:-KEEP]:
-                shutil.rmtree(old)
+                shutil.rmtree(old, ignore_errors=True)
     return final
 
 

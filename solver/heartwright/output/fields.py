@@ -5,6 +5,7 @@ move, at offsets known from the file itself, so nothing that happens to the run 
 XDMF, rewritten by temporary file and rename, lists a frame only once its numbers are in place.
 """
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from mpi4py import MPI
 
 from heartwright.errors import StorageError
+from heartwright.output.files import storing, write_atomically
 from heartwright.parallel import together
 
 TYPE = np.dtype("<f4")  # single precision: pictures need no more, and runs fill half the disk
@@ -57,11 +59,12 @@ class Fields:
         with together(comm):
             self._offsets = self._find_offsets()
         self.times = comm.bcast(times(path) if comm.rank == 0 and self.xdmf.exists() else np.zeros(0))
-        self._file = MPI.File.Open(comm, str(self.h5), MPI.MODE_WRONLY)
-        self._put("points", points.astype("<f8"), self._first)
-        self._put("cells", cells.astype("<i8"), self._first_cell)
-        for name, vectors in cell_vectors.items():
-            self._put(name, vectors.astype(TYPE), self._first_cell)
+        with together(comm), _mpi_refusals(self.h5):
+            self._file = MPI.File.Open(comm, str(self.h5), MPI.MODE_WRONLY)
+            self._put("points", points.astype("<f8"), self._first)
+            self._put("cells", cells.astype("<i8"), self._first_cell)
+            for name, vectors in cell_vectors.items():
+                self._put(name, vectors.astype(TYPE), self._first_cell)
 
     @property
     def h5(self) -> Path:
@@ -76,12 +79,14 @@ class Fields:
         frame = len(self.times)
         if frame >= self.frames:
             raise StorageError(f"{self.h5.name} has room for {self.frames} frames and they are all written")
-        for name in self.components:
-            self._put(f"{name}/{frame:06d}", values[name].astype(TYPE), self._first)
-        self._file.Sync()
+        with together(self.comm), _mpi_refusals(self.h5):
+            for name in self.components:
+                self._put(f"{name}/{frame:06d}", values[name].astype(TYPE), self._first)
+            self._file.Sync()
         self.times = np.append(self.times, t)
-        if self.comm.rank == 0:
-            write_atomically(self.xdmf, self._xml())
+        with together(self.comm):
+            if self.comm.rank == 0:
+                write_atomically(self.xdmf, self._xml())
 
     def truncate(self, t: float) -> None:
         """Forget frames after time `t` [ms]: a restart writes them anew."""
@@ -111,7 +116,7 @@ class Fields:
         early.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
         groups = h5py.h5p.create(h5py.h5p.LINK_CREATE)
         groups.set_create_intermediate_group(True)
-        try:
+        with storing(self.h5):
             if self.h5.exists():
                 shutil.copyfile(self.h5, partial)
             with h5py.File(partial, "a") as file:
@@ -123,8 +128,6 @@ class Fields:
                     kind_id = h5py.h5t.py_create(np.dtype(kind), logical=True)
                     h5py.h5d.create(file.id, name.encode(), kind_id, space, early, lcpl=groups)
             os.replace(partial, self.h5)
-        except OSError as error:
-            raise StorageError(f"cannot allocate {self.h5.name}: {error.strerror or error}") from None
 
     def _find_offsets(self) -> dict[str, int]:
         with h5py.File(self.h5, "r", driver=None, locking=False) as file:
@@ -158,6 +161,15 @@ class Fields:
         )
 
 
+@contextlib.contextmanager
+def _mpi_refusals(path: Path):
+    """What MPI-IO reports while `path` is written becomes StorageError."""
+    try:
+        yield
+    except MPI.Exception as error:
+        raise StorageError(f"cannot write {path.name}: {error.Get_error_string()}") from None
+
+
 def read(path: Path, frame: int) -> dict[str, np.ndarray]:
     """Points, cells and all fields of one frame (negative counts from the end of those listed), on one process."""
     import xml.etree.ElementTree as ElementTree
@@ -180,13 +192,3 @@ def times(path: Path) -> np.ndarray:
     import xml.etree.ElementTree as ElementTree
 
     return np.array([float(e.get("Value")) for e in ElementTree.parse(path.with_suffix(".xdmf")).iter("Time")])  # noqa: S314
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` by `text` so that a reader, or a crash, finds either the old content or the new, never a part."""
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)

@@ -13,6 +13,8 @@ def of_last_beat(series: Series, period: float) -> dict[str, Metric]:
     steepest central difference; the mean arterial pressure is the time average. The errors are the largest of the
     whole run: of the total blood volume against its first value, of 3D cavities against their 0D chambers.
     """
+    if not len(series["time"]):
+        return {}
     beat = _last_beat(series, period)
     found: dict[str, Metric] = {}
     for side in ("lv", "rv"):

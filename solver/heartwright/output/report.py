@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from heartwright.errors import InputError
 from heartwright.output import pictures, plots, series
-from heartwright.output.fields import write_atomically
+from heartwright.output.files import write_atomically
 
 # What a healthy adult at rest shows; see docs/theory/normal_values.md for the sources.
 NORMAL = {
@@ -100,7 +100,7 @@ def differences(first: dict, second: dict):
     """Rows (name, first, second, unit, change in per cent) of the metrics both runs have."""
     for key in (key for key in NAMES if key in first and key in second):
         a, b = first[key]["value"], second[key]["value"]
-        change = f"{100 * (b - a) / abs(a):+.1f} %" if a else "–"
+        change = f"{100 * (b - a) / abs(a):+.1f} %" if a and b is not None else "–"
         yield NAMES[key], _number(a), _number(b), first[key]["unit"], change
 
 
@@ -126,7 +126,9 @@ def _run_rows(run: dict):
     yield "version", f"{run['version']} ({run['commit']})", ""
 
 
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
     return f"{value:.3g}" if abs(value) < 0.01 or abs(value) >= 1e5 else f"{value:,.1f}"
 
 

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import math
 import shutil
 import subprocess
 from pathlib import Path
 
 import heartwright
 from heartwright.output import metrics, series
-from heartwright.output.fields import write_atomically
+from heartwright.output.files import write_atomically
 
 
 def write(
@@ -26,7 +27,11 @@ def write(
     facts: dict[str, int],
     cite: list[str],
 ) -> None:
-    """Write `folder/run.json`; metrics are those of the last beat of series.csv, together with the counts `facts`."""
+    """Write `folder/run.json`; metrics are those of the last beat of series.csv (null: not to be
+    measured in it), together with the counts `facts`. An exit code of None: the run has not ended.
+
+    Raises StorageError.
+    """
     path = folder / "series.csv"
     found = metrics.of_last_beat(series.read(path), period) if path.exists() else {}
     content = {
@@ -40,10 +45,18 @@ def write(
         "dofs": dofs,
         "wall_s": round(wall_s, 2),
         "phases": {name: round(seconds, 2) for name, seconds in phases.items()},
-        "metrics": found | {name: {"value": value, "unit": "1"} for name, value in facts.items()},
+        "metrics": _finite(found) | {name: {"value": value, "unit": "1"} for name, value in facts.items()},
         "cite": cite,
     }
-    write_atomically(folder / "run.json", json.dumps(content, indent=1) + "\n")
+    write_atomically(folder / "run.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def _finite(found: dict[str, metrics.Metric]) -> dict[str, metrics.Metric]:
+    """Metrics in which what could not be measured is null: JSON has no nan."""
+    return {
+        name: metric | {"value": metric["value"] if math.isfinite(metric["value"]) else None}
+        for name, metric in found.items()
+    }
 
 
 def commit() -> str:

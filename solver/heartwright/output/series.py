@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from heartwright.errors import StorageError
-from heartwright.output.fields import write_atomically
+from heartwright.output.files import storing, write_atomically
 
 
 class Series:
@@ -30,8 +30,9 @@ class Series:
 
     def write(self, row: dict[str, float]) -> None:
         """Append one row; the numbers are written with all their digits."""
-        self._rows.writerow([repr(float(row[name])) for name in self.columns])
-        self._file.flush()
+        with storing(self.path):
+            self._rows.writerow([repr(float(row[name])) for name in self.columns])
+            self._file.flush()
 
     def truncate(self, t: float) -> None:
         """Drop rows after time `t` [ms], and a last row cut short by a crash: a restart writes them anew."""
@@ -43,9 +44,10 @@ class Series:
         self._open()
 
     def close(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with storing(self.path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
 
 
 def header(path: Path) -> dict[str, str]:

@@ -1,0 +1,172 @@
+"""Runs that cannot be: one clear message, printed once, the right exit code, and nobody waits for ever."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import heart
+import mpi
+from cup import cup, write
+from heartwright.cli import main
+from heartwright.mesh.raw import RawMesh
+
+pytestmark = pytest.mark.parallel
+
+FILE = "mesh: {file: heart.msh, unit: mm, regions: {base: 11, epi: 12, lv_endo: 13}}"
+MESH = "mesh: {generate: {type: ellipsoid, size: 16 mm}, refine: 1}"
+NOTHING_WRONG: dict[str, str] = {}
+
+
+def nan_coordinate(raw: RawMesh) -> RawMesh:
+    points = raw.points.copy()
+    points[7, 1] = np.nan
+    return raw.but(points=points)
+
+
+def inverted(raw: RawMesh) -> RawMesh:
+    cells = raw.cells.copy()
+    cells[::2] = cells[::2][:, [1, 0, 2, 3]]
+    return raw.but(cells=cells)
+
+
+def without_epi(raw: RawMesh) -> RawMesh:
+    return raw.but(facets=raw.facets[raw.facet_tags != 12], facet_tags=raw.facet_tags[raw.facet_tags != 12])
+
+
+# name -> what is written instead of what in the scenario, the mesh file it names, parts of the message
+MISTAKES = {
+    "unknown key": (
+        {"{end: 20 ms,": "{ende: 20 ms,"},
+        None,
+        ["small.yaml:2: time.ende: unknown key; did you mean 'end'?"],
+    ),
+    "wrong unit": ({"dt: 1 ms": "dt: 1 mmHg"}, None, ["small.yaml:2: time.dt:", "mmHg"]),
+    "missing mesh file": ({MESH: FILE}, None, ["small.yaml:3: mesh.file: no file", "heart.msh"]),
+    "missing tag": ({MESH: FILE}, without_epi, ["heart.msh: tag 12 for 'epi' is not on any surface; it has 11"]),
+    "inverted mesh": ({MESH: FILE}, inverted, ["heart.msh:", "tetrahedra are inverted", "fix: [orientation]"]),
+    "NaN coordinate": ({MESH: FILE}, nan_coordinate, ["heart.msh: 1 point without finite coordinates", "nan"]),
+    "wrong unit of length": ({MESH: FILE.replace("mm", "m")}, cup, ["lv_endo", "with `unit: mm` it would be 32.0 mL"]),
+    "a place outside the heart": (
+        {"where: lv_endo": "where: {sphere: {centre: [500 mm, 0 mm, 0 mm], radius: 1 mm}}"},
+        None,
+        ["500", "nearest"],
+    ),
+}
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_once_and_leaves_nothing_behind(mistake, ranks, tmp_path, monkeypatch, capfd):
+    changes, damage, expected = MISTAKES[mistake]
+    if damage:
+        write(damage(cup()) if damage is not cup else cup(), tmp_path / "heart.msh", "2.2")
+    monkeypatch.chdir(tmp_path)  # a run on one rank, in this process, leaves the current folder
+    arguments = ["run", str(scenario(tmp_path, changes)), "-o", str(tmp_path / "run")]
+    code, told = alone(arguments, capfd) if ranks == 1 else together(ranks, arguments)
+    assert code == 64, told
+    for part in expected:
+        assert told.count(part) == 1, told
+    assert "Traceback" not in told
+    assert not (tmp_path / "run").exists()
+
+
+def alone(arguments: list[str], capfd) -> tuple[int, str]:
+    return main(arguments), capfd.readouterr().err
+
+
+def together(ranks: int, arguments: list[str]) -> tuple[int, str]:
+    done = heart.command(ranks, *arguments)
+    return done.returncode, done.stderr
+
+
+def scenario(folder: Path, changes: dict[str, str]) -> Path:
+    text = heart.ONE_VENTRICLE
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    return heart.scenario(folder, text)
+
+
+FAILING = """
+import errno, sys
+from mpi4py import MPI
+from heartwright import cli
+from heartwright.coupling.electromechanics import Heart
+from heartwright.errors import SolveFailed
+from heartwright.output.series import Series
+
+cli.PATIENCE = 1.0
+step = Heart.step
+rank = MPI.COMM_WORLD.rank
+
+{patch}
+
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+ALONE = """
+def fails_alone(self, t, dt):
+    if t == 3 and rank == {rank}:
+        raise ValueError("made to fail")
+    step(self, t, dt)
+
+Heart.step = fails_alone
+"""
+
+NEVER_CONVERGES = """
+def fails(self, t, dt):
+    step(self, t, dt)
+    if t >= 3:
+        raise SolveFailed("solid", "made to fail")
+
+Heart.step = fails
+"""
+
+DISK_FULL = """
+open_series = Series._open
+
+def full(self):
+    open_series(self)
+    self._file = open("/dev/full", "w")
+    import csv
+    self._rows = csv.writer(self._file)
+
+Series._open = full
+"""
+
+
+def run(folder: Path, ranks: int, patch: str):
+    program = folder / "program.py"
+    program.write_text(FAILING.format(patch=patch))
+    arguments = ["run", str(scenario(folder, NOTHING_WRONG)), "-o", str(folder / "run")]
+    return mpi.run(ranks, [str(program), *arguments], env={"TMPDIR": str(folder)}, timeout=60)  # where crash logs go
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_fails_alone_inside_a_step_ends_the_others(rank, tmp_path):
+    done = run(tmp_path, 2, ALONE.format(rank=rank))
+    assert done.returncode == 70, done.stderr
+    assert done.stderr.count(f"rank {rank} failed alone: internal error: ValueError: made to fail") == 1
+    assert "Traceback" not in done.stderr
+    if rank == 0:  # the rank that writes run.json
+        assert json.loads((tmp_path / "run" / "run.json").read_text())["exit_code"] == 70
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_step_that_cannot_be_solved_ends_with_65_and_a_checkpoint(ranks, tmp_path):
+    done = run(tmp_path, ranks, NEVER_CONVERGES)
+    assert done.returncode == 65, done.stderr
+    assert done.stderr.count("solid: made to fail, at t = 3 ms even with steps of 0.0625 ms") == 1
+    assert "Try a smaller time.dt" in done.stderr and "Traceback" not in done.stderr
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["exit_code"] == 65
+    assert (tmp_path / "run" / "checkpoints" / "ck-000000003" / f"rank-{ranks - 1:05d}.h5").exists()
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_full_disk_is_named_as_the_cause(ranks, tmp_path):
+    done = run(tmp_path, ranks, DISK_FULL)
+    assert done.returncode == 74, done.stderr
+    assert done.stderr.count("cannot write series.csv: No space left on device") == 1
+    assert "Traceback" not in done.stderr
