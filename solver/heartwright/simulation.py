@@ -185,14 +185,21 @@ class Simulation:
         made = ["series.csv", "run.json"] + ["fields.xdmf"] * bool(self.scenario.output.fields.of)
         with together(self.comm):
             self._write_run_file(OUTCOMES[DONE], DONE)
-            if self.comm.rank == 0 and self.scenario.output.report:
-                from heartwright.output import report  # matplotlib and pyvista take seconds to import
-
-                with self.heart.watch("report"):
-                    made.insert(0, report.write(self.folder).name)
+        if self.comm.rank == 0 and self.scenario.output.report:
+            made = self._report() + made
         self.log.say(f"results in {self.folder}: {', '.join(made)}")
         self.log.close()
         return DONE
+
+    def _report(self) -> list[str]:
+        """Write the report; returns its name. A report that fails does not undo a run that is done."""
+        from heartwright.output import report  # matplotlib takes a second to import
+
+        try:
+            return [report.write(self.folder).name]
+        except Exception as error:
+            self.log.say(f"no report: {type(error).__name__}: {error}; try: heartwright report {self.folder}")
+            return []
 
     def _record_failure(self, error: Exception) -> None:
         """How the run ended, in run.json and the log. Not collective: a rank may fail alone."""

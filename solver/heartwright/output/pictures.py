@@ -4,6 +4,7 @@ A process of its own (`python -m heartwright.output.pictures RUN`), because draw
 does not have: where there is none it runs under Xvfb.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -20,18 +21,25 @@ SKIN = {"ambient": 0.35, "diffuse": 0.65, "smooth_shading": True, "split_sharp_e
 
 
 def draw(folder: Path) -> list[Path]:
-    """Draw all pictures of the run in `folder` into `folder/plots`; returns those made, none where drawing fails.
+    """Draw what the fields of the run in `folder` allow into `folder/plots`; returns the pictures made.
 
-    The process is started without the MPI variables of the run, so that it stands alone.
+    None are made where drawing fails, or takes minutes; `plots/pictures.log` then says why. The process is started
+    without the MPI variables of the run, so that it stands alone.
     """
+    if not (folder / "fields.xdmf").exists():
+        return []
     command = [sys.executable, "-m", "heartwright.output.pictures", str(folder)]
     if not os.environ.get("DISPLAY"):
         xvfb = shutil.which("xvfb-run")
         if xvfb is None:
+            (folder / "plots" / "pictures.log").write_text("no display, and xvfb-run was not found\n")
             return []
         command = [xvfb, "-a", *command]
     alone = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "PRTE_", "PMI_", "SLURM_"))}
-    with open(folder / "plots" / "pictures.log", "w", encoding="utf-8") as log:
+    with (
+        open(folder / "plots" / "pictures.log", "w", encoding="utf-8") as log,
+        contextlib.suppress(subprocess.TimeoutExpired),
+    ):
         subprocess.run(command, env=alone, stdout=log, stderr=log, timeout=300, check=False)
     return [path for path in (activation_path(folder), beat_path(folder)) if path.exists()]
 
@@ -137,5 +145,8 @@ def _save(plotter, path: Path) -> None:
 
 if __name__ == "__main__":
     run = Path(sys.argv[1])
-    activation_map(run)
-    beat(run)
+    written = fields.read(run / "fields", -1)
+    if "activation" in written:
+        activation_map(run)
+    if "u" in written and "active_tension" in written:
+        beat(run)

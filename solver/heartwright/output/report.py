@@ -72,12 +72,13 @@ def write(folder: Path) -> Path:
         figures.append(_figure(folder, "Pseudo-ECG", "ecg", plots.ecg({folder.name: trace}), note))
     drawn = pictures.draw(folder)
     figures += [_picture(path) for path in drawn]
+    notes = [] if drawn or not (folder / "fields.xdmf").exists() else ["No 3D pictures: see plots/pictures.log."]
     tables = [
         _table("The beat", ("", "value", "unit", "healthy adult"), _metric_rows(run["metrics"])),
         _table("The run", ("", "value", "unit"), _run_rows(run)),
     ]
     subtitle = f"{folder.name}: {run['outcome']}, {run['ranks']} ranks, {run['wall_s']:.0f} s"
-    return _render(folder / "report.html", folder.name, subtitle, tables, figures, run["cite"])
+    return _render(folder / "report.html", folder.name, subtitle, tables, figures, run["cite"], notes)
 
 
 def compare(first: Path, second: Path, target: Path) -> Path:
@@ -93,7 +94,7 @@ def compare(first: Path, second: Path, target: Path) -> Path:
         figures.append({"title": "Pseudo-ECG", "png": _encode(plots.ecg(runs)), "note": ""})
     rows = list(differences(run_a["metrics"], run_b["metrics"]))
     tables = [_table("Differences", ("", *names, "unit", "change"), rows)]
-    return _render(target, " against ".join(names), "two runs compared", tables, figures, [])
+    return _render(target, " against ".join(names), "two runs compared", tables, figures, [], [])
 
 
 def differences(first: dict, second: dict):
@@ -153,10 +154,10 @@ def _encode(figure: Figure) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def _render(path: Path, title: str, subtitle: str, tables: list, figures: list, cite: list) -> Path:
+def _render(path: Path, title: str, subtitle: str, tables: list, figures: list, cite: list, notes: list) -> Path:
     template = jinja2.Environment(autoescape=True).from_string(
         resources.files("heartwright.output").joinpath("report.html").read_text(encoding="utf-8")
     )
-    page = template.render(title=title, subtitle=subtitle, tables=tables, figures=figures, cite=cite)
+    page = template.render(title=title, subtitle=subtitle, tables=tables, figures=figures, cite=cite, notes=notes)
     write_atomically(path, page)
     return path
