@@ -1,5 +1,6 @@
 """Log: the lab notebook of a run, in log.txt and on the terminal, written by rank 0 only."""
 
+import contextlib
 import os
 import sys
 import time
@@ -56,7 +57,9 @@ class Log:
             if self.file:
                 print(text, file=self.file)
         except OSError:
-            self.file = None
+            lost, self.file = self.file, None
+            with contextlib.suppress(OSError):
+                lost.close()
 
     def _end_line(self) -> None:
         if self._open_line:
