@@ -2,8 +2,8 @@
 
 Viscosity is what makes this solvable: without load the muscle is four orders of magnitude softer in shear than in
 compression, and Newton's method has next to no radius of convergence there. So the pressure rises over `RAMP` steps of
-a creeping wall, and then the steps grow until rates no longer matter. The springs follow the wall one step behind; at
-the end they are slack in the filled shape, but for its last movement.
+a creeping wall, and then the steps grow until rates no longer matter. Meanwhile the springs, made weak, only keep the
+heart from floating away; they are slack in the filled shape.
 """
 
 import numpy as np
@@ -15,7 +15,8 @@ from heartwright.mechanics.wall import Wall
 
 CREEP, RAMP = 5.0, 10  # ms and number of the first steps, which raise the pressure
 AT_REST = 1e5  # ms: a step at which viscosity is nothing
-SETTLED = 5e-3  # mm moved in such a step: what springs of 0.2 kPa/mm then bear is 1e-3 kPa
+SETTLED = 5e-3  # mm moved in such a step: what the weak springs then bear is 1e-5 kPa
+WEAK = 0.01  # of the springs' stiffness
 PATIENCE = 100  # steps
 LEAST_VISCOSITY = 20.0  # kPa ms
 
@@ -49,10 +50,11 @@ def fill(wall: Wall, start: np.ndarray, target: np.ndarray, springs_follow: bool
     newton = LaggedNewton(wall.K, wall.r, 0, wall.solver, "passive filling")
     viscosity = float(wall.viscosity.value)
     wall.viscosity.value = max(viscosity, LEAST_VISCOSITY)
+    wall.hold.value = WEAK if springs_follow else 1.0
     try:
         _creep(wall, start, target, newton, springs_follow)
     finally:
-        wall.viscosity.value = viscosity
+        wall.viscosity.value, wall.hold.value = viscosity, 1.0
         newton.destroy()
 
 
@@ -60,8 +62,6 @@ def _creep(wall: Wall, start: np.ndarray, target: np.ndarray, newton: LaggedNewt
     done, dt, moved = 0.0, CREEP, np.inf
     for _ in range(PATIENCE):
         ahead = min(1.0, done + dt / CREEP / RAMP)
-        if springs_follow:
-            wall.slack.x.array[:] = wall.u0.x.array
         try:
             moved = _step(wall, start + ahead * (target - start), dt, newton, 1.0 if dt > AT_REST else 1e2)
         except SolveFailed:
@@ -69,6 +69,8 @@ def _creep(wall: Wall, start: np.ndarray, target: np.ndarray, newton: LaggedNewt
             if dt < CREEP / 256:
                 raise
             continue
+        if springs_follow:
+            wall.slack.x.array[:] = wall.u.x.array
         if dt > AT_REST and moved < SETTLED:
             return
         dt = min(dt * (3.0 if done == 1.0 else 1.25), 10 * AT_REST)
