@@ -149,7 +149,7 @@ class LaggedNewton:
             full = self._advance(problem, dp)
             self.iterations += 1
             border = problem.border()
-            rate = max(self.rate, 0.1)  # a single good iteration promises little
+            rate = max(self.rate, 0.1 if previous else self.SLOW)  # what is not measured is taken to be bad
             if (
                 full
                 and size * rate / max(1 - rate, 0.1) <= increment
@@ -159,6 +159,16 @@ class LaggedNewton:
                 return k
             previous = size
         raise self._failed(f"no convergence in {max_it} iterations (increment {size:.2g} mm)")
+
+    def once(self, problem: Nonlinear) -> float:
+        """A single full step of Newton's method, with a new factorisation; returns |du|_inf."""
+        border = problem.border()
+        problem.residual(self.r)
+        self._factor(problem, border[1])
+        dp, size = self._increment(border)
+        problem.move(self.du, dp, 1.0)
+        self.iterations += 1
+        return size
 
     def _failed(self, reason: str) -> SolveFailed:
         self.stale = True

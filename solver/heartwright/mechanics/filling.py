@@ -1,30 +1,35 @@
-"""Filling: a resting wall is loaded slowly to given cavity pressures, and creeps until it rests again.
+"""Filling: the balance of a resting wall under given cavity pressures, found by creeping towards it.
+
+Pseudo-transient continuation (Kelley and Keyes 1998, doi:10.1137/S0036142996304796) with the muscle's own viscosity,
+one Newton iteration per step:
+
+    u <- u - (K + K_viscous / dt)^-1 r(u)
 
 Viscosity is what makes this solvable: without load the muscle is four orders of magnitude softer in shear than in
-compression, and Newton's method has next to no radius of convergence there. So the pressure rises over `RAMP` steps of
-a creeping wall, and then the steps grow until rates no longer matter. Meanwhile the springs, made weak, only keep the
-heart from floating away; they are slack in the filled shape.
+compression, and Newton's method has next to no radius of convergence there. The step dt follows the movement: about
+`MOVE` per step on the way, then ever longer until Newton's method can do without, so that the balance does not depend on
+the way there. Springs are slack in the filled shape, but for the little it still moves in the last of `FOLLOW` rounds.
 """
 
 import numpy as np
-from mpi4py import MPI
 
 from heartwright.errors import SolveFailed
 from heartwright.linalg import LaggedNewton
-from heartwright.mechanics.wall import Wall
+from heartwright.mechanics.balance import Balance
 
-CREEP, RAMP = 5.0, 10  # ms and number of the first steps, which raise the pressure
-AT_REST = 1e5  # ms: a step at which viscosity is nothing
-SETTLED = 5e-3  # mm moved in such a step: what the weak springs then bear is 1e-5 kPa
-WEAK = 0.01  # of the springs' stiffness
-PATIENCE = 100  # steps
+EQUATION = "passive filling"
+START, RAMP = 5.0, 10  # ms: the first step; number of steps over which the pressure rises
+MOVE = 1.0  # mm per step: well below the thickness of a wall
+AT_REST, NEAR = 1e3, 0.05  # ms, mm: with such a step and movement the rest can be had at once
+FOLLOW = 2  # rounds in which the springs follow the wall
+PATIENCE = 150  # steps
 LEAST_VISCOSITY = 20.0  # kPa ms
 
 
 class Loaded:
     """The equations of a wall under given pressures, as `LaggedNewton` wants them: u alone is unknown."""
 
-    def __init__(self, wall: Wall):
+    def __init__(self, wall: Balance):
         self.wall = wall
         self.residual, self.tangent, self.admissible = wall.residual, wall.tangent, wall.admissible
 
@@ -34,59 +39,49 @@ class Loaded:
     def move(self, du, dp: np.ndarray, length: float) -> None:
         self.wall.move(du, length)
 
-    def solve(self, newton: LaggedNewton, volume: float = np.inf, loose: float = 1.0) -> int:
-        """Solve to the limits of the spec, those of u and r times `loose`; `volume` (uL): what the third refers to."""
-        wall, limit = self.wall, self.wall.spec.newton
-        increment, residual = loose * limit.increment, loose * limit.residual * wall.force
-        return newton.solve(self, increment, residual, limit.volume * volume, limit.max_iterations)
 
-
-def fill(wall: Wall, start: np.ndarray, target: np.ndarray, springs_follow: bool = True) -> None:
+def fill(wall: Balance, start: np.ndarray, target: np.ndarray, fit_springs: bool = True) -> None:
     """From the pressures `start` to `target` (kPa, one per cavity); afterwards u0 = u, in balance.
 
-    Springs that do not follow stay slack where they are. A step that fails is halved. Raises SolveFailed when that does
-    not help, or when the wall does not settle.
+    Springs that are not fitted stay slack where they are. Raises SolveFailed when there is no balance to be found.
     """
-    newton = LaggedNewton(wall.K, wall.r, 0, wall.solver, "passive filling")
     viscosity = float(wall.viscosity.value)
     wall.viscosity.value = max(viscosity, LEAST_VISCOSITY)
-    wall.hold.value = WEAK if springs_follow else 1.0
+    newton = LaggedNewton(wall.K, wall.r, 0, wall.solver, EQUATION)
     try:
-        _creep(wall, start, target, newton, springs_follow)
-    finally:
-        wall.viscosity.value, wall.hold.value = viscosity, 1.0
-        newton.destroy()
-
-
-def _creep(wall: Wall, start: np.ndarray, target: np.ndarray, newton: LaggedNewton, springs_follow: bool) -> None:
-    done, dt, moved = 0.0, CREEP, np.inf
-    for _ in range(PATIENCE):
-        ahead = min(1.0, done + dt / CREEP / RAMP)
-        try:
-            moved = _step(wall, start + ahead * (target - start), dt, newton, 1.0 if dt > AT_REST else 1e2)
-        except SolveFailed:
-            dt /= 2
-            if dt < CREEP / 256:
-                raise
-            continue
-        if springs_follow:
+        _creep(wall, start, target, newton)
+        for _ in range(FOLLOW if fit_springs else 0):
             wall.slack.x.array[:] = wall.u.x.array
-        if dt > AT_REST and moved < SETTLED:
-            return
-        dt = min(dt * (3.0 if done == 1.0 else 1.25), 10 * AT_REST)
-        done = ahead
-    raise SolveFailed("passive filling", f"the wall still moves by {moved:.2g} mm after {PATIENCE} steps of creep")
-
-
-def _step(wall: Wall, p: np.ndarray, dt: float, newton: LaggedNewton, loose: float) -> float:
-    """One step of dt under the pressures p; on SolveFailed the shape is left as it was. Returns |u - u0|_inf."""
-    wall.load(p)
-    wall.rate.value = 1.0 / dt
-    try:
-        Loaded(wall).solve(newton, loose=loose)
-    except SolveFailed:
-        wall.u.x.array[:] = wall.u0.x.array
-        raise
-    moved = wall.comm.allreduce(np.abs(wall.u.x.array - wall.u0.x.array).max(initial=0.0), MPI.MAX)
+            _creep(wall, target, target, newton)
+    finally:
+        wall.viscosity.value = viscosity
+        newton.destroy()
     wall.u0.x.array[:] = wall.u.x.array
-    return float(moved)
+
+
+def _creep(wall: Balance, start: np.ndarray, target: np.ndarray, newton: LaggedNewton) -> None:
+    """Steps of creep until the wall all but rests under `target`, then its balance."""
+    done, dt, size = float(np.all(start == target)), START, np.inf
+    for _ in range(PATIENCE):
+        ahead = min(1.0, done + 1.0 / RAMP)
+        wall.load(start + ahead * (target - start))
+        wall.u0.x.array[:] = wall.u.x.array
+        wall.rate.value = 1.0 / dt
+        size = newton.once(Loaded(wall))
+        if not (size < 2 * MOVE and wall.admissible()):
+            wall.u.x.array[:] = wall.u0.x.array
+            dt /= 4.0
+            continue
+        done = ahead
+        if dt > AT_REST and size < NEAR:
+            return _settle(wall, newton)
+        if done == 1.0:
+            dt *= float(np.clip(MOVE / max(size, 1e-12), 0.3, 5.0))
+    raise SolveFailed(EQUATION, f"the wall still moves by {size:.2g} mm after {PATIENCE} steps of creep")
+
+
+def _settle(wall: Balance, newton: LaggedNewton) -> None:
+    """The balance without viscosity, from close by."""
+    wall.rate.value, limit = 0.0, wall.spec.newton
+    newton.stale = True
+    newton.solve(Loaded(wall), limit.increment, limit.residual * wall.force, np.inf, limit.max_iterations)

@@ -57,8 +57,8 @@ class RegionSpec(Spec):
 class NewtonSpec(Spec):
     """When the nonlinear solve of one step counts as solved, and when it gives up."""
 
-    increment: Annotated[Length, Field(gt=0)] = 5e-6
-    residual: Annotated[float, Field(gt=0, lt=1)] = 1e-6
+    increment: Annotated[Length, Field(gt=0)] = 2e-5
+    residual: Annotated[float, Field(gt=0, lt=1)] = 4e-6
     volume: Annotated[float, Field(gt=0, lt=1)] = 1e-8
     max_iterations: Annotated[int, Field(ge=2, le=200)] = 30
 

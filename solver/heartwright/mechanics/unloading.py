@@ -41,7 +41,7 @@ def unload(wall: Wall, pressures: np.ndarray) -> float:
     imaged.carry_fibres()
     for field in (wall.u, wall.u0):
         field.x.array[:] = 0.0
-    fill(wall, np.zeros_like(pressures), pressures, springs_follow=False)
+    fill(wall, np.zeros_like(pressures), pressures, fit_springs=False)
     distance = wall.comm.allreduce(float(np.linalg.norm(imaged.gap(), axis=1).max(initial=0.0)), MPI.MAX)
     if distance > FAR:
         raise SolveFailed("unloading", f"the reloaded heart is {distance:.2g} mm from the imaged one; refine the mesh")
