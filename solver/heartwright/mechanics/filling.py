@@ -7,8 +7,8 @@ one Newton iteration per step:
 
 Viscosity is what makes this solvable: without load the muscle is four orders of magnitude softer in shear than in
 compression, and Newton's method has next to no radius of convergence there. The step dt follows the movement: about
-`MOVE` per step on the way, then ever longer until Newton's method can do without, so that the balance does not depend on
-the way there. Springs are slack in the filled shape, but for the little it still moves in the last of `FOLLOW` rounds.
+`MOVE` per step on the way, then ever longer until Newton's method can do without, so that the balance does not depend
+on the way there. Springs are slack in the filled shape, but for the little it moves in the last of `FOLLOW` rounds.
 """
 
 import numpy as np

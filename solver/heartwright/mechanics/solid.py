@@ -37,6 +37,12 @@ class Filled(Loaded):
         self.p += length * dp
         self.wall.load(self.p)
 
+    def solve(self, newton: LaggedNewton, volume: float) -> int:
+        """Solve to the limits of the spec; `volume` (uL) is what the third refers to. Returns the iterations."""
+        limit = self.wall.spec.newton
+        residual = limit.residual * self.wall.force
+        return newton.solve(self, limit.increment, residual, limit.volume * volume, limit.max_iterations)
+
 
 class Solid:
     """The part that deforms. Cavities are given as name -> endocardial surface, e.g. {"lv": "lv_endo"}.
