@@ -57,7 +57,7 @@ class Inverse(Balance):
         mesh, V = wall.geometry.mesh, wall.V
         self.spec, self.force = wall.spec, wall.force
         self.u, self.u0, self.slack = (fem.Function(V, name=name) for name in ("u", "u0", "slack"))
-        self.rate, self.viscosity, self.hold = (fem.Constant(mesh, v) for v in (0.0, wall.spec.viscosity, 1.0))
+        self.rate, self.viscosity = fem.Constant(mesh, 0.0), fem.Constant(mesh, wall.spec.viscosity)
         self.loads = [gradient.copy() for gradient in wall.volume_gradients()]
         self.p = np.zeros(len(self.loads))
         f = ufl.Identity(3) - ufl.grad(self.u)
@@ -69,7 +69,7 @@ class Inverse(Balance):
         F = ufl.variable(ufl.inv(f))
         P = ufl.diff(wall.energy(F, *carried_back(f, wall.f0, wall.s0)), F)
         stress = P * F.T * ufl.det(f) + self.viscosity * ufl.sym(ufl.grad(velocity))
-        return ufl.inner(stress, ufl.grad(w)) * wall.dx + wall.supports(self.hold * (self.u - self.slack), velocity, w)
+        return ufl.inner(stress, ufl.grad(w)) * wall.dx + wall.supports(self.u - self.slack, velocity, w)
 
     def load(self, p: np.ndarray) -> None:
         self.p = p
