@@ -23,7 +23,7 @@ solid = Solid(geometry, spec, mesh.fibres, {"lv": "lv_endo"}, 1.0)
 contraction = Contraction(geometry, spec, 1.0)
 volume = solid.inflate({"lv": 0.6})[0]
 rows = []
-for k in range(40):
+for k in range(28):
     calcium = np.full_like(contraction.tension, 1e-4 + 9e-4 * (k / 20) * np.exp(1 - k / 20))
     contraction.step(float(k), 1.0, calcium=calcium, stretch=solid.stretch())
     solid.tension(contraction.tension, contraction.stiffness)
@@ -36,7 +36,7 @@ if geometry.comm.rank == 0:
 
 
 def beat(ranks: int) -> np.ndarray:
-    done = run(ranks, BEAT)
+    done = run(ranks, BEAT, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     return np.array(json.loads(done.stdout.split("ROWS", 1)[1]))
 
