@@ -15,8 +15,8 @@ def test_the_small_heart_goes_through_excitation_contraction_and_a_valve(beats):
     trace = beats(1).series
     assert list(trace["time"]) == list(range(41))
     assert trace["activated"][0] == 0 and trace["activated"][-1] > 0.95
-    assert trace["active_tension"][-1] > 5  # kPa
-    assert trace["lv_pressure"][-1] > 1.5 * trace["lv_pressure"][0]
+    assert trace["active_tension"][-1] > 1  # kPa
+    assert trace["lv_pressure"][-1] > 1.2 * trace["lv_pressure"][0]
     assert trace["valve_mitral"][0] == 1 and trace["valve_mitral"][-1] == 0
 
 
