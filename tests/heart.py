@@ -82,9 +82,9 @@ def beat(folder: Path, text: str, ranks: int) -> Run:
     return Run(folder / "run", command(ranks, *arguments))
 
 
-def command(ranks: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+def command(ranks: int, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     """The command line on several ranks."""
-    return mpi.run(ranks, ["-m", "heartwright", *arguments], timeout=300)
+    return mpi.run(ranks, ["-m", "heartwright", *arguments], timeout=timeout)
 
 
 def signalled(ranks: int, signal: int, rank: int, step: int, *arguments: str) -> subprocess.CompletedProcess[str]:
