@@ -59,8 +59,8 @@ class Balance:
         self.u.x.array[: du.getLocalSize()] += length * du.array_r
         self.u.x.scatter_forward()
 
-    def admissible(self) -> bool:
-        """Whether u is finite and the determinant positive at every quadrature point of every rank. Collective."""
+    def admissible(self, least: float = 0.0) -> bool:
+        """Whether u is finite and the determinant above `least` at every quadrature point of every rank. Collective."""
         self._J.eval(self.geometry.mesh, self._cells, self._J_values)
         lowest = self._J_values.min(initial=1.0)
-        return bool(self.comm.allreduce(lowest if np.isfinite(lowest) else -1.0, MPI.MIN) > 0.0)
+        return bool(self.comm.allreduce(lowest if np.isfinite(lowest) else -1.0, MPI.MIN) > least)
