@@ -112,6 +112,7 @@ class LaggedNewton:
     """
 
     SLOW = 0.6  # a slower rate pays for a new factorisation
+    STILL = 1e-2  # of the bound on increments: then the residual is what round-off leaves of it in very stiff elements
     SHORTEST = 1 / 64  # of an increment, when only a part of it is admissible
 
     def __init__(self, K: PETSc.Mat, r: PETSc.Vec, borders: int, preset: str, equation: str, memory: int = 5):
@@ -153,7 +154,7 @@ class LaggedNewton:
             if (
                 full
                 and size * rate / max(1 - rate, 0.1) <= increment
-                and self.r.norm() * rate <= residual
+                and (self.r.norm() * rate <= residual or size <= self.STILL * increment)
                 and np.abs(border[0]).max(initial=0.0) <= constraint
             ):
                 return k
