@@ -141,7 +141,7 @@ def run(folder: Path, ranks: int, patch: str):
     program = folder / "program.py"
     program.write_text(FAILING.format(patch=patch))
     arguments = ["run", str(scenario(folder, NOTHING_WRONG)), "-o", str(folder / "run")]
-    return mpi.run(ranks, [str(program), *arguments], env={"TMPDIR": str(folder)}, timeout=60)  # where crash logs go
+    return mpi.run(ranks, [str(program), *arguments], env={"TMPDIR": str(folder)}, timeout=180)  # where crash logs go
 
 
 @pytest.mark.parametrize("rank", [0, 1])
