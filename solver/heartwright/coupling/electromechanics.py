@@ -80,12 +80,11 @@ class Heart:
 
     def observe(self, t: float) -> dict[str, tuple[float, str]]:
         """The row of the series at time t: name -> (value, unit). Collective."""
-        body = self.circulation.observables(t)
-        row = {name: in_report_units(name, value) for name, value in body.items()}
+        row = {name: in_report_units(name, value) for name, value in self.circulation.observables(t).items()}
         row |= {f"ecg_{lead}": (value, "mV") for lead, value in self.tissue.ecg().items()}
         row["activated"] = (self.tissue.summary()["activated"], "1")
-        row["active_tension"] = (self._mean(self.contraction.tension), "kPa")
-        row["cavity_error"] = (self._cavity_error(body), "1")
+        row["active_tension"] = (self.contraction.mean_tension(), "kPa")
+        row["cavity_error"] = (self._cavity_error(), "1")
         row["newton"] = (float(self.solid.iterations), "1")
         return row
 
@@ -120,15 +119,9 @@ class Heart:
             "solid": space.index_map.size_global * space.index_map_bs,
         }
 
-    def _mean(self, nodal: np.ndarray) -> float:
-        """Mean over the vertices of the solid's mesh. Collective."""
-        index_map = self.solid.geometry.V1.dofmap.index_map
-        total = self.solid.geometry.comm.allreduce(float(nodal[: index_map.size_local].sum()))
-        return total / index_map.size_global
-
-    def _cavity_error(self, body: dict[str, float]) -> float:
+    def _cavity_error(self) -> float:
         """Largest relative difference between a 3D cavity and its chamber in the circulation. Collective."""
-        chambers = np.array([body[f"{cavity}_volume"] for cavity in self.solid.cavities])
+        chambers = self.circulation.cavity_volumes()
         return float(np.max(np.abs(self.solid.volumes() - chambers) / chambers, initial=0.0))
 
 
