@@ -28,6 +28,10 @@ from heartwright.units import Frequency, Time
 Positive = Annotated[Time, Field(gt=0)]
 KeyPath = tuple[str | int, ...]
 RHYTHM = {"heart_rate": "cycle_length", "cycle_length": "heart_rate"}  # two ways to say one thing
+# What a restart may change: how long, what is written, how exactly. A mesh file may have moved; its content is checked.
+CHANGEABLE = ("time.end", "time.beats", "output", "mechanics.newton", "electrophysiology.tolerance", "mesh.file")
+CHANGEABLE += ("name", "title", "reproducible")
+KEPT = {"output.fields.of"}  # frames that are there would lack the new ones
 SURFACES = {
     "ellipsoid": {"lv_endo", "epi", "base"},
     "biventricle": {"lv_endo", "rv_endo", "epi", "base"},
@@ -85,10 +89,15 @@ class Contradiction(InputError):
 
 
 class Scenario(Spec):
-    """The root of the tree. `name` names the run folder; it is not inherited by `extends`."""
+    """The root of the tree. `name` names the run folder; it is not inherited by `extends`.
+
+    `reproducible`: every step starts from the state alone, so that a run which is stopped and restarted, anywhere, is
+    the unbroken run to the last bit; a new factorisation in every step is the price.
+    """
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
     title: str = ""
+    reproducible: bool = False
     time: TimeSpec = TimeSpec()
     mesh: MeshSpec
     electrophysiology: ElectrophysiologySpec | None = None
@@ -209,23 +218,30 @@ def dump(scenario: Scenario) -> str:
 
 def differences(before: Scenario, after: Scenario) -> Iterator[str]:
     """One line for every value or block that differs: `  key: old -> new`, `- key: gone`, `+ key: new`."""
-    yield from _differences("", before.model_dump(mode="json"), after.model_dump(mode="json"))
+    for key, old, new in _differences("", before.model_dump(mode="json"), after.model_dump(mode="json")):
+        if old is None:
+            yield f"+ {key}: {_flow(new)}"
+        elif new is None:
+            yield f"- {key}: {_flow(old)}"
+        else:
+            yield f"  {key}: {_flow(old)} -> {_flow(new)}"
 
 
-def _differences(key: str, old: Any, new: Any) -> Iterator[str]:
+def refused_changes(before: dict[str, Any], after: Scenario) -> Iterator[str]:
+    """What a run that goes on must not change, one line each; `before` is its scenario as plain values."""
+    for key, old, new in _differences("", before, after.model_dump(mode="json")):
+        if key in KEPT or not any(f"{key}.".startswith(f"{free}.") for free in CHANGEABLE):
+            yield f"{key} was {_flow(old)} so far and would be {_flow(new)}: a restart cannot change it"
+
+
+def _differences(key: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(old, list) and isinstance(new, list) and all(isinstance(item, dict) for item in [*old, *new]):
         old, new = _by_name(old), _by_name(new)
     if isinstance(old, dict) and isinstance(new, dict):
         for name in [*old, *(name for name in new if name not in old)]:
             yield from _differences(f"{key}.{name}" if key else name, old.get(name), new.get(name))
     elif old != new:
-        yield (
-            f"+ {key}: {_flow(new)}"
-            if old is None
-            else f"- {key}: {_flow(old)}"
-            if new is None
-            else (f"  {key}: {_flow(old)} -> {_flow(new)}")
-        )
+        yield key, old, new
 
 
 def _by_name(blocks: list[dict[str, Any]]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from heartwright.mesh import geometry as geometries
 from heartwright.mesh.fibres import directions
 from heartwright.mesh.transfer import Transfer
 from heartwright.odes.model import read
-from heartwright.output import runfile
+from heartwright.output import checkpoint, runfile
 from heartwright.output.files import write_atomically
 from heartwright.parallel import together
 from heartwright.parts import restore, snapshot
@@ -56,15 +56,20 @@ def run(scenario: Scenario, folder: Path, comm: MPI.Comm) -> int:
 def restart(folder: Path, comm: MPI.Comm, overrides: list[str] | None = None) -> int:
     """Go on with the run in `folder` from its newest good checkpoint; returns the exit code. Collective.
 
-    Raises InputError, with everything in the folder as it was, when it holds no run or no checkpoint that fits.
+    A run that ended before its first checkpoint begins anew. Raises InputError, with everything in the folder as it
+    was, when it holds no run, no checkpoint that fits, or when a change is asked for that would make it another run.
     """
     resolved = folder / "resolved.yaml"
     with together(comm):
         if not resolved.is_file():
             raise InputError(f"{folder}: no run here to restart (it has no resolved.yaml)")
         scenario = scenarios.load(resolved, overrides or [])
+        before = checkpoint.newest_facts(folder / "checkpoints")
+        if refused := list(scenarios.refused_changes(before, scenario) if before else ()):
+            raise InputError(*(f"{folder}: {change}" for change in refused))
+    begun = comm.bcast(bool(checkpoint.existing(folder / "checkpoints")))
     simulation = Simulation(scenario, folder, comm)
-    return simulation.run(simulation.resume)
+    return simulation.run(simulation.resume if begun else simulation.begin)
 
 
 class Simulation:
@@ -82,7 +87,8 @@ class Simulation:
             self.log.say(f"mesh: {note}")
         dofs = ", ".join(f"{count:,} of the {equation}" for equation, count in self.heart.dofs().items())
         self.log.say(f"unknowns: {dofs}")
-        self.recorder = Recorder(folder, scenario.output, self.heart, self.clock, comm)
+        described = scenario.model_dump(mode="json")
+        self.recorder = Recorder(folder, scenario.output, described, self.heart, self.clock, comm)
         self._stop = 0
 
     def run(self, start: Callable[[], None]) -> int:
@@ -146,6 +152,8 @@ class Simulation:
                 "Try a smaller time.dt, a finer or better mesh, or lower active tension",
             ) from failure
         self.clock.advance()
+        if self.scenario.reproducible:
+            self.heart.forget()
 
     def _attempt(self, t: float, dt: float, halvings: int) -> None:
         """One step of dt; where it fails, roll back and take it in two halves. SolveFailed leaves all parts as at t."""

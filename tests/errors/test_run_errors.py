@@ -161,7 +161,7 @@ def test_a_step_that_cannot_be_solved_ends_with_65_and_a_checkpoint(ranks, tmp_p
     assert done.stderr.count("solid: made to fail, at t = 3 ms even with steps of 0.0625 ms") == 1
     assert "Try a smaller time.dt" in done.stderr and "Traceback" not in done.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text())["exit_code"] == 65
-    assert (tmp_path / "run" / "checkpoints" / "ck-000000003" / f"rank-{ranks - 1:05d}.h5").exists()
+    assert (tmp_path / "run" / "checkpoints" / "ck-000000003" / "state.h5").exists()
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

@@ -13,15 +13,17 @@ from mpi4py import MPI
 
 from heartwright.errors import StorageError
 from heartwright.output.fields import Fields, read, times
+from heartwright.parts import Rows
 
 POINTS = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]])
+ROWS = Rows(np.arange(5))
 CELLS = np.array([[0, 1, 2, 3], [1, 2, 3, 4]])
 
 
 def opened(folder, frames=5, components=None):
     components = components or {"v": 1, "u": 3}
     fibres = {"f0": np.tile([1.0, 0.0, 0.0], (2, 1))}
-    return Fields(folder / "fields", MPI.COMM_SELF, POINTS, CELLS, components, fibres, frames, np.eye(3))
+    return Fields(folder / "fields", MPI.COMM_SELF, POINTS, ROWS, CELLS, components, fibres, frames, np.eye(3))
 
 
 def write(fields, n):

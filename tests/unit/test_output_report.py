@@ -17,6 +17,7 @@ from heartwright.errors import InputError
 from heartwright.output import metrics, pictures, report, runfile
 from heartwright.output.fields import Fields
 from heartwright.output.series import Series
+from heartwright.parts import Rows
 
 PNG = b"\x89PNG\r\n\x1a\n"
 CITE = ["land_2017: doi:10.1016/j.yjmcc.2017.03.008"]
@@ -56,7 +57,8 @@ def write_fields(folder: Path) -> None:
     raw = cup()
     kinds = {"v": 1, "u": 3, "activation": 1, "active_tension": 1}
     fibres = {"f0": np.tile([1.0, 0.0, 0.0], (len(raw.cells), 1))}
-    fields = Fields(folder / "fields", MPI.COMM_SELF, raw.points, raw.cells, kinds, fibres, 3, np.eye(3))
+    numbers = Rows(np.arange(len(raw.points)))
+    fields = Fields(folder / "fields", MPI.COMM_SELF, raw.points, numbers, raw.cells, kinds, fibres, 3, np.eye(3))
     middle, n = raw.points.mean(axis=0), len(raw.points)
     for t, squeeze in ((0.0, 0.0), (230.0, 0.2), (600.0, 0.0)):
         arrived = np.linalg.norm(raw.points - raw.points[0], axis=1)

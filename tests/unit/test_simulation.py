@@ -13,6 +13,7 @@ from heartwright import scenario, simulation
 from heartwright.coupling.clock import Clock
 from heartwright.errors import DIVERGED, DONE, InputError, SolveFailed
 from heartwright.mechanics.solid import Solid
+from heartwright.mesh.raw import RawMesh
 from heartwright.output import fields, series
 
 SOLVE = Solid.solve
@@ -157,9 +158,25 @@ def test_our_own_mistakes_are_recorded_as_such(go_on, monkeypatch, tmp_path):
     assert (found["outcome"], found["exit_code"]) == ("failed", 70)
 
 
-def test_a_restart_needs_the_same_heart(go_on, begun):
-    with pytest.raises(InputError, match="ck-000000006 belongs to another mesh, other models"):
-        go_on("other", 12, "mesh.refine=0")
+def test_a_restart_names_every_change_that_would_make_it_another_run(go_on):
+    with pytest.raises(InputError) as error:
+        go_on("other", 12, "mesh.refine=0", "mechanics.bulk_modulus=500 kPa", "output.fields.every=1 ms")
+    first, second = error.value.findings
+    assert "mesh.refine was 1 so far and would be 0: a restart cannot change it" in first
+    assert "mechanics.bulk_modulus was 1000.0 kPa so far and would be 500.0 kPa" in second
+
+
+def test_a_restart_on_another_mesh_is_refused_even_where_the_scenario_is_the_same(go_on, monkeypatch):
+    digest = RawMesh.digest
+    monkeypatch.setattr(RawMesh, "digest", lambda raw: digest(raw.but(points=raw.points + 1e-9)))
+    with pytest.raises(InputError, match="ck-000000006 belongs to another mesh than this run"):
+        go_on("other")
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(begun, go_on, tmp_path):
+    shutil.rmtree(Path(shutil.copytree(begun, tmp_path / "early")) / "checkpoints")
+    apart = heart.differences(*(series.read(go_on(name, 8) / "series.csv") for name in ("early", "whole")))
+    assert max(apart.values()) < 1e-6, apart
 
 
 def test_both_physics_may_share_one_mesh(tmp_path):

@@ -10,6 +10,7 @@ from heartwright.body.spec import CirculationSpec
 from heartwright.errors import SolveFailed
 from heartwright.odes.kernel import Kernel
 from heartwright.odes.model import Model, read
+from heartwright.parts import Rows
 
 SUBSTEP = 0.25  # ms, the longest step of the Runge-Kutta method; valves and elastances are resolved to 1e-6 by it
 DRIFT = 1e-8  # of the blood volume per chamber and beat: what counts as periodic
@@ -133,6 +134,10 @@ class Circulation:
     def state(self) -> dict[str, np.ndarray]:
         """Live: the loop's states and the cavities' last accepted pressures."""
         return {"y": self._y, "p": self._p}
+
+    def rows(self) -> dict[str, Rows]:
+        """None: every rank beats the whole loop."""
+        return {}
 
     def _advance(self, t: float, dt: float, p: np.ndarray) -> None:
         """All lanes from the state to t + dt."""

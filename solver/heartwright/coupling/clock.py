@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from heartwright.parts import State
+from heartwright.parts import Rows, State
 
 
 class Clock:
@@ -58,3 +58,6 @@ class Clock:
 
     def state(self) -> State:
         return {"n": self._n, "retries": self._retries}
+
+    def rows(self) -> dict[str, Rows]:
+        return {}

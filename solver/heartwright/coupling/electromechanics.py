@@ -9,8 +9,9 @@ from heartwright.body.circulation import Circulation
 from heartwright.electrophysiology.tissue import Tissue
 from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.solid import Solid
+from heartwright.mesh import rows
 from heartwright.mesh.transfer import Transfer
-from heartwright.parts import Part, State
+from heartwright.parts import Part, Rows, State
 from heartwright.stopwatch import Stopwatch
 from heartwright.units import ML, MMHG
 
@@ -46,6 +47,9 @@ class Heart:
 
     def state(self) -> State:
         return {f"{part.name}.{key}": array for part in self.parts for key, array in part.state().items()}
+
+    def rows(self) -> dict[str, Rows]:
+        return {f"{part.name}.{key}": which for part in self.parts for key, which in part.rows().items()}
 
     def fill(self) -> dict[str, float]:
         """Bring the heart from rest to the start of the beat; returns the filled cavities' volumes [uL].
@@ -88,22 +92,20 @@ class Heart:
         row["newton"] = (float(self.solid.iterations), "1")
         return row
 
-    def grid(self) -> tuple[np.ndarray, np.ndarray]:
-        """This rank's own nodes (n, 3) of the stress-free fine mesh, and its cells (m, 4) in global node numbers."""
+    def grid(self) -> tuple[np.ndarray, Rows, np.ndarray]:
+        """This rank's nodes (n, 3) of the stress-free fine mesh, what they are, and its cells (m, 4) in local nodes."""
         fine = self.tissue.geometry
-        nodes = fine.V1.dofmap.index_map
         cells = fine.V1.dofmap.list[: fine.mesh.topology.index_map(3).size_local]
-        return fine.points[: nodes.size_local], nodes.local_to_global(cells.ravel()).reshape(-1, 4)
+        return fine.points, rows.of_vertices(fine), cells
 
     def fields(self) -> dict[str, np.ndarray]:
-        """Nodal fields on the fine mesh, this rank's own nodes: (n,) or (n, 3). Collective."""
-        own = self.tissue.geometry.V1.dofmap.index_map.size_local
+        """Nodal fields on the fine mesh at this rank's nodes, ghosts included: (n,) or (n, 3). Collective."""
         return {
-            "v": self.tissue.v.x.array[:own],
-            "calcium": self.tissue.calcium()[:own],
-            "activation": self.tissue.activation[:own],
-            "u": self.transfer.prolong_p2(self.solid.u)[:own],
-            "active_tension": self.transfer.prolong(self.contraction.tension)[:own],
+            "v": self.tissue.v.x.array,
+            "calcium": self.tissue.calcium(),
+            "activation": self.tissue.activation,
+            "u": self.transfer.prolong_p2(self.solid.u),
+            "active_tension": self.transfer.prolong(self.contraction.tension),
         }
 
     def fibre_cells(self) -> np.ndarray:

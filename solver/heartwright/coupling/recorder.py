@@ -1,52 +1,51 @@
 """Recorder: what a run writes while it goes on, each output by its own schedule."""
 
-import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
 from heartwright.coupling.clock import Clock
 from heartwright.coupling.electromechanics import Heart
-from heartwright.output import checkpoint
+from heartwright.output.checkpoint import Checkpoints
 from heartwright.output.fields import Fields
 from heartwright.output.series import Series
 from heartwright.output.spec import OutputSpec
 from heartwright.parallel import together
-from heartwright.parts import restore
 
 
 class Recorder:
-    """Series, fields and checkpoints of one heart in one run folder. All methods are collective."""
+    """Series, fields and checkpoints of one heart in one run folder. All methods are collective.
 
-    def __init__(self, folder: Path, spec: OutputSpec, heart: Heart, clock: Clock, comm: MPI.Comm):
+    `described` is the scenario as plain values; checkpoints carry it, so that a restart knows what has changed.
+    """
+
+    def __init__(self, folder: Path, spec: OutputSpec, described: Any, heart: Heart, clock: Clock, comm: MPI.Comm):
         self.folder, self.spec, self.heart, self.clock, self.comm = folder, spec, heart, clock, comm
-        self.parts = (clock, *heart.parts)
-        self.identity = _partition_digest(heart)
+        identity = {"mesh": heart.solid.geometry.digest}
+        self.checkpoints = Checkpoints(folder / "checkpoints", (clock, *heart.parts), identity, described, comm)
         self.row: dict[str, tuple[float, str]] = {}
         self.series: Series | None = None
         self.fields: Fields | None = None
         self._saved = -1, Path()  # step and place of the newest checkpoint of this process
 
     def begin(self) -> None:
-        """The state at the start of the run: first row, first frame."""
+        """The state at the start of the run: first row, first frame, first checkpoint."""
         self._open()
+        self._truncate(-np.inf)
         self._write_row()
         self._write_frame()
+        self.save()
 
     def resume(self) -> list[str]:
         """Put the newest good checkpoint back and drop what was written after it; returns notes for the log.
 
         Raises InputError, with all files as they were, when no checkpoint fits this heart.
         """
-        saved, notes = checkpoint.load(self.folder / "checkpoints", self.identity, self.comm)
-        restore(self.parts, saved)
+        notes = self.checkpoints.load()
         self._open()
-        with together(self.comm):
-            if self.series:
-                self.series.truncate(self.clock.t)
-        if self.fields:
-            self.fields.truncate(self.clock.t)
+        self._truncate(self.clock.t)
         return notes
 
     def when_due(self) -> None:
@@ -62,8 +61,7 @@ class Recorder:
     def save(self) -> Path:
         """A checkpoint of the present step, written once. The run goes on from it as a restart would."""
         if self._saved[0] != self.clock.n:
-            folder = self.folder / "checkpoints"
-            self._saved = self.clock.n, checkpoint.save(folder, self.clock.n, self.parts, self.identity, self.comm)
+            self._saved = self.clock.n, self.checkpoints.save(self.clock.n)
             self.heart.forget()
         return self._saved[1]
 
@@ -79,6 +77,14 @@ class Recorder:
         with together(self.comm):
             self.series = Series(self.folder / "series.csv", columns) if self.comm.rank == 0 else None
         self.fields = self._open_fields()
+
+    def _truncate(self, t: float) -> None:
+        """Drop what was written after time t [ms]."""
+        with together(self.comm):
+            if self.series:
+                self.series.truncate(t)
+        if self.fields:
+            self.fields.truncate(t)
 
     def _open_fields(self) -> Fields | None:
         names = self.spec.fields.of
@@ -104,11 +110,3 @@ class Recorder:
     def _write_frame(self) -> None:
         if self.fields:
             self.fields.write(self.clock.t, self.heart.fields())
-
-
-def _partition_digest(heart: Heart) -> str:
-    """What this rank's states are tied to: its share of the mesh, and the parts' names and shapes."""
-    digest = hashlib.sha256(np.ascontiguousarray(heart.solid.geometry.input_vertex, dtype=np.int64).tobytes())
-    for part in heart.parts:
-        digest.update(repr((part.name, [(key, a.shape) for key, a in part.state().items()])).encode())
-    return digest.hexdigest()

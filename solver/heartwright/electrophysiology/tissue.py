@@ -14,9 +14,10 @@ from heartwright.electrophysiology.ecg import PseudoECG
 from heartwright.electrophysiology.spec import ElectrophysiologySpec
 from heartwright.electrophysiology.stimulus import Stimulation
 from heartwright.errors import SolveFailed
+from heartwright.mesh import rows
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.select import select
-from heartwright.parts import State
+from heartwright.parts import Rows, State
 from heartwright.stopwatch import Stopwatch
 
 THRESHOLD = 0.0  # mV, as in Niederer et al. 2011, doi:10.1098/rsta.2011.0139
@@ -125,6 +126,13 @@ class Tissue:
     def state(self) -> State:
         own = {"v": self.v.x.array, "activation": self.activation, "cycle": self._cycle, "quiet": self._quiet}
         return own | self.cells.state() | self.diffusion.state()
+
+    def rows(self) -> dict[str, Rows]:
+        every, own = (rows.of_vertices(self.geometry, slice(n)) for n in (None, self.n))
+        cells = {
+            name: Rows(own.keys[at], axis=1) for name, at in zip(self.cells.state(), self.cells.nodes, strict=True)
+        }
+        return {"v": every, "activation": every, "rates": Rows(own.keys, axis=1)} | cells
 
     def _begin_cycle(self, t: float) -> None:
         """Forget the activation times of the cycle before."""

@@ -7,8 +7,10 @@ from dolfinx import fem
 
 from heartwright.mechanics.regions import scale_field
 from heartwright.mechanics.spec import MechanicsSpec
+from heartwright.mesh import rows
 from heartwright.odes.kernel import Kernel
 from heartwright.odes.model import read
+from heartwright.parts import Rows
 
 SUBSTEP = 0.2  # ms: troponin and cross-bridges turn over within milliseconds
 
@@ -27,6 +29,7 @@ class Contraction:
 
     def __init__(self, geometry, spec: MechanicsSpec, dt: float):
         active, V1 = spec.active, geometry.V1
+        self.geometry = geometry
         self.comm, self.dt = geometry.comm, dt
         self.own, self.n_global = V1.dofmap.index_map.size_local, V1.dofmap.index_map.size_global
         self._Ta, self._Ka = fem.Function(V1, name="Ta"), fem.Function(V1, name="Ka")
@@ -69,3 +72,7 @@ class Contraction:
 
     def state(self) -> dict[str, np.ndarray]:
         return {"y": self.kernel.y, "before": self._before, "tension": self.tension, "stiffness": self.stiffness}
+
+    def rows(self) -> dict[str, Rows]:
+        every, own = (rows.of_vertices(self.geometry, slice(n)) for n in (None, self.own))
+        return {"y": Rows(own.keys, axis=1), "before": own, "tension": every, "stiffness": every}

@@ -22,9 +22,8 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from heartwright.linalg import JIT
+from heartwright.mesh.rows import EDGES, pair
 
-# Vertices at the ends of the local edges of a tetrahedron, in the order of the quadratic element's edge nodes.
-EDGES = np.array([[2, 3], [1, 3], [1, 2], [0, 3], [0, 2], [0, 1]])
 # Gauss points along an edge: exact for x × x' w, a polynomial of degree 5.
 T = 0.5 + 0.5 * np.array([-np.sqrt(0.6), 0.0, np.sqrt(0.6)])
 WEIGHTS = np.array([5.0, 8.0, 5.0]) / 18.0
@@ -91,19 +90,14 @@ def _owned_dofs(geometry, V: fem.FunctionSpace, loop: np.ndarray) -> np.ndarray:
     """For every rim node its P2 node on this rank if owned, otherwise -1."""
     corners = geometry.input_vertex[geometry.V1.dofmap.list]
     nodes = V.dofmap.list
-    vertex_keys, edge_keys = corners, _pair(corners[:, EDGES[:, 0]], corners[:, EDGES[:, 1]])
+    vertex_keys, edge_keys = corners, pair(corners[:, EDGES[:, 0]], corners[:, EDGES[:, 1]])
     found = np.concatenate(
         [
             _lookup(vertex_keys.ravel(), nodes[:, :4].ravel(), loop),
-            _lookup(edge_keys.ravel(), nodes[:, 4:].ravel(), _pair(loop, np.roll(loop, -1))),
+            _lookup(edge_keys.ravel(), nodes[:, 4:].ravel(), pair(loop, np.roll(loop, -1))),
         ]
     )
     return np.where(found < V.dofmap.index_map.size_local, found, -1)
-
-
-def _pair(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """One number per unordered pair of input vertices."""
-    return np.minimum(a, b) * (1 << 31) + np.maximum(a, b)
 
 
 def _lookup(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:

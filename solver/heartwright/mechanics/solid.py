@@ -17,6 +17,8 @@ from heartwright.mechanics.filling import Loaded, fill
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mechanics.unloading import unload
 from heartwright.mechanics.wall import Wall
+from heartwright.mesh import rows
+from heartwright.parts import Rows
 
 Volumes = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -137,6 +139,14 @@ class Solid:
             motion["X"] = self.geometry.mesh.geometry.x
             motion |= {f.name: f.x.array for f in (wall.f0, wall.s0, wall.n0)}
         return motion | {"p": self.p, "p_rate": self.p_rate, "p_rate_before": self._p_rate_before}
+
+    def rows(self) -> dict[str, Rows]:
+        nodes = rows.of_quadratic_nodes(self.geometry, self.u.function_space)
+        numbered = dict.fromkeys(("slack", "u", "u0", "v", "v_before"), nodes)
+        if self.spec.unloaded is not None:
+            points = rows.of_points(self.geometry, self.wall.f0.function_space)
+            numbered |= dict.fromkeys(("f0", "s0", "n0"), points) | {"X": rows.of_mesh_nodes(self.geometry)}
+        return numbered
 
     def summary(self) -> dict[str, float]:
         """Counts since the start of the run."""

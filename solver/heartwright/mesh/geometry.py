@@ -27,6 +27,7 @@ class Geometry:
         that refinement added follow): the same vertex has the same number on any number of ranks.
     rims: cavity surface -> closed loops of input vertices along its open edge, each running so that the cone lid over
         it closes the cavity with its normal pointing out of the cavity.
+    digest: sha256 of the checked input.
     levels, parent_cells: how often it was refined, and the local parent cell of every local cell.
     """
 
@@ -38,12 +39,13 @@ class Geometry:
         rims: dict[str, list[np.ndarray]],
         input_vertex_of_node: np.ndarray,
         notes: tuple[str, ...] = (),
+        digest: str = "",
         levels: int = 0,
         parent_cells: np.ndarray | None = None,
     ):
         self.comm: MPI.Comm = mesh.comm
         self.mesh, self.facets, self.names, self.rims, self.notes = mesh, facets, names, rims, notes
-        self.levels, self.parent_cells = levels, parent_cells
+        self.digest, self.levels, self.parent_cells = digest, levels, parent_cells
         self.dx = ufl.Measure("dx", domain=mesh)
         self.ds = ufl.Measure("ds", domain=mesh, subdomain_data=facets)
         self.V1 = fem.functionspace(mesh, ("Lagrange", 1))
@@ -132,7 +134,8 @@ class Geometry:
         for _ in range(levels):
             mesh, vertex, facets, into = refine.split(mesh, vertex, facets)
             parents = parents[into]
-        child = Geometry(mesh, facets, self.names, self.rims, vertex, self.notes, self.levels + levels, parents)
+        deeper = self.levels + levels
+        child = Geometry(mesh, facets, self.names, self.rims, vertex, self.notes, self.digest, deeper, parents)
         self._children.append((child, Transfer(self, child)))
         return child
 
@@ -156,7 +159,8 @@ def _prepare(spec: MeshSpec) -> RawMesh:
 
 def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
     """The Geometry of a mesh that rank 0 holds (the others pass None). Collective."""
-    names, rims, notes = comm.bcast((tuple(raw.names), find_rims(raw), raw.notes) if raw else None)
+    found = (tuple(raw.names), find_rims(raw), raw.notes, raw.digest()) if raw else None
+    names, rims, notes, digest = comm.bcast(found)
     cells, points = (raw.cells, raw.points) if raw else (np.zeros((0, 4), np.int64), np.zeros((0, 3)))
     mesh = dmesh.create_mesh(
         comm,
@@ -167,7 +171,7 @@ def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
     )
     input_vertex = np.asarray(mesh.geometry.input_global_indices)
     tags = refine.facet_tags(mesh, input_vertex, *comm.bcast(raw.named_facets() if raw else None))
-    return Geometry(mesh, tags, {name: i for i, name in enumerate(names, 1)}, rims, input_vertex, notes)
+    return Geometry(mesh, tags, {name: i for i, name in enumerate(names, 1)}, rims, input_vertex, notes, digest)
 
 
 def find_rims(raw: RawMesh) -> dict[str, list[np.ndarray]]:

@@ -1,5 +1,6 @@
 """RawMesh: a tetrahedral mesh with named surfaces as plain arrays, as every reader and generator hands it on."""
 
+import hashlib
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -36,6 +37,14 @@ class RawMesh:
     def surface(self, name: str) -> np.ndarray:
         """The triangles called `name` (k, 3)."""
         return self.facets[np.isin(self.facet_tags, self.names[name])]
+
+    def digest(self) -> str:
+        """sha256 of points, cells and named surfaces."""
+        triangles, positions = self.named_facets()
+        found = hashlib.sha256(repr(tuple(self.names)).encode())
+        for array, kind in ((self.points, "<f8"), (self.cells, "<i8"), (triangles, "<i8"), (positions, "<i8")):
+            found.update(np.ascontiguousarray(array, dtype=kind).tobytes())
+        return found.hexdigest()
 
     def inventory(self) -> str:
         """What the surface tags of the file are, for messages: `11 base_rims: 475 triangles, 12: …`."""

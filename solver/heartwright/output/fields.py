@@ -5,7 +5,6 @@ move, at offsets known from the file itself, so nothing that happens to the run 
 XDMF, rewritten by temporary file and rename, lists a frame only once its numbers are in place.
 """
 
-import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -16,8 +15,11 @@ import numpy as np
 from mpi4py import MPI
 
 from heartwright.errors import StorageError
+from heartwright.output import layout
+from heartwright.output.exchange import Exchange
 from heartwright.output.files import storing, write_atomically
 from heartwright.parallel import together
+from heartwright.parts import Rows
 
 TYPE = np.dtype("<f4")  # single precision: pictures need no more, and runs fill half the disk
 
@@ -25,12 +27,13 @@ TYPE = np.dtype("<f4")  # single precision: pictures need no more, and runs fill
 class Fields:
     """Nodal fields of one tetrahedral mesh over time, as `PATH.xdmf` and `PATH.h5`.
 
-    `points` (n, 3) and `cells` (m, 4) are this rank's own nodes [mm] and its cells in global node numbers; rank r's
-    nodes follow those of rank r-1. `components` gives each field's number of components (1 or 3), `cell_vectors` static
-    vectors on cells, such as fibres; `axes` (3, 3) has the heart's own directions in its rows: towards the right
-    ventricle, their normal, and along the long axis towards the base. At most `frames` frames are written. Where the
-    file exists already, as in a restarted run, its frames are kept and room is made for the missing ones. Collective
-    over `comm`.
+    `points` (n, 3) are this rank's nodes [mm], numbered by `rows`, and `cells` (m, 4) its cells in local nodes. In the
+    file nodes are sorted by their numbers, so that a restart on other ranks finds them where it would write them; the
+    mesh of a file that has frames stays as it is. `components` gives each field's number of components (1 or 3),
+    `cell_vectors` static vectors on cells, such as fibres; `axes` (3, 3) has the heart's own directions in its rows:
+    towards the right ventricle, their normal, and along the long axis towards the base. At most `frames` frames are
+    written. Where the file exists already, as in a restarted run, its frames are kept and room is made for the missing
+    ones. Collective over `comm`.
 
     Raises StorageError when the file cannot be allocated.
     """
@@ -40,6 +43,7 @@ class Fields:
         path: Path,
         comm: MPI.Comm,
         points: np.ndarray,
+        rows: Rows,
         cells: np.ndarray,
         components: dict[str, int],
         cell_vectors: dict[str, np.ndarray],
@@ -49,22 +53,20 @@ class Fields:
         self.comm, self.path, self.components = comm, path, components
         self.frames, self.axes = frames, axes
         self._cell_vectors = tuple(cell_vectors)
-        self._first = comm.exscan(len(points)) or 0
-        self._n_points = comm.allreduce(len(points))
+        self._exchange = Exchange(rows, comm)
+        self._n_points = self._exchange.total
         self._first_cell = comm.exscan(len(cells)) or 0
         self._n_cells = comm.allreduce(len(cells))
         with together(comm):
             if comm.rank == 0:
                 self._allocate()
         with together(comm):
-            self._offsets = self._find_offsets()
+            self._offsets = layout.offsets(self.h5, self._shapes())
         self.times = comm.bcast(times(path) if comm.rank == 0 and self.xdmf.exists() else np.zeros(0))
-        with together(comm), _mpi_refusals(self.h5):
+        with together(comm), layout.mpi_refusals(self.h5):
             self._file = MPI.File.Open(comm, str(self.h5), MPI.MODE_WRONLY)
-            self._put("points", points.astype("<f8"), self._first)
-            self._put("cells", cells.astype("<i8"), self._first_cell)
-            for name, vectors in cell_vectors.items():
-                self._put(name, vectors.astype(TYPE), self._first_cell)
+            if len(self.times) == 0:
+                self._put_mesh(points, cells, cell_vectors)
 
     @property
     def h5(self) -> Path:
@@ -75,13 +77,13 @@ class Fields:
         return self.path.with_suffix(".xdmf")
 
     def write(self, t: float, values: dict[str, np.ndarray]) -> None:
-        """Write one frame: time `t` [ms] and this rank's own nodal values of every field, (n,) or (n, 3)."""
+        """Write one frame: time `t` [ms] and the values of every field at this rank's nodes, (n,) or (n, 3)."""
         frame = len(self.times)
         if frame >= self.frames:
             raise StorageError(f"{self.h5.name} has room for {self.frames} frames and they are all written")
-        with together(self.comm), _mpi_refusals(self.h5):
+        with together(self.comm), layout.mpi_refusals(self.h5):
             for name in self.components:
-                self._put(f"{name}/{frame:06d}", values[name].astype(TYPE), self._first)
+                self._put_nodes(f"{name}/{frame:06d}", values[name].astype(TYPE))
             self._file.Sync()
         self.times = np.append(self.times, t)
         with together(self.comm):
@@ -95,43 +97,40 @@ class Fields:
     def close(self) -> None:
         self._file.Close()
 
+    def _put_mesh(self, points: np.ndarray, cells: np.ndarray, cell_vectors: dict[str, np.ndarray]) -> None:
+        place = np.zeros(len(points), dtype=np.int64)
+        block = self._exchange.first + np.arange(self._exchange.count, dtype=np.int64)
+        self._exchange.scatter(block[:, None], place)
+        self._put_nodes("points", points.astype("<f8"))
+        self._put("cells", place[cells].astype("<i8"), self._first_cell)
+        for name, vectors in cell_vectors.items():
+            self._put(name, vectors.astype(TYPE), self._first_cell)
+
+    def _put_nodes(self, name: str, values: np.ndarray) -> None:
+        width = values.shape[1] if values.ndim > 1 else 1
+        self._put(name, self._exchange.gather(values, width), self._exchange.first)
+
     def _put(self, name: str, values: np.ndarray, first: int) -> None:
         values = np.ascontiguousarray(values)
         row = values.itemsize * (values.shape[1] if values.ndim > 1 else 1)
         self._file.Write_at_all(self._offsets[name] + first * row, values)
 
-    def _shapes(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        shapes = {"points": ((self._n_points, 3), "<f8"), "cells": ((self._n_cells, 4), "<i8")}
-        shapes |= {name: ((self._n_cells, 3), TYPE.str) for name in self._cell_vectors}
+    def _shapes(self) -> layout.Shapes:
+        shapes = {"points": ((self._n_points, 3), np.dtype("<f8")), "cells": ((self._n_cells, 4), np.dtype("<i8"))}
+        shapes |= {name: ((self._n_cells, 3), TYPE) for name in self._cell_vectors}
         for name, width in self.components.items():
             shape = (self._n_points,) if width == 1 else (self._n_points, width)
-            shapes |= {f"{name}/{frame:06d}": (shape, TYPE.str) for frame in range(self.frames)}
+            shapes |= {f"{name}/{frame:06d}": (shape, TYPE) for frame in range(self.frames)}
         return shapes
 
     def _allocate(self) -> None:
         """Lay out the file with all datasets it does not have yet; nothing is written into them."""
         partial = self.h5.with_suffix(".h5.partial")
-        early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-        early.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-        groups = h5py.h5p.create(h5py.h5p.LINK_CREATE)
-        groups.set_create_intermediate_group(True)
         with storing(self.h5):
             if self.h5.exists():
                 shutil.copyfile(self.h5, partial)
-            with h5py.File(partial, "a") as file:
-                file.attrs["axes"] = self.axes
-                for name, (shape, kind) in self._shapes().items():
-                    if name in file:
-                        continue
-                    space = h5py.h5s.create_simple(shape)
-                    kind_id = h5py.h5t.py_create(np.dtype(kind), logical=True)
-                    h5py.h5d.create(file.id, name.encode(), kind_id, space, early, lcpl=groups)
+            layout.allocate(partial, self._shapes(), {"axes": self.axes})
             os.replace(partial, self.h5)
-
-    def _find_offsets(self) -> dict[str, int]:
-        with h5py.File(self.h5, "r", driver=None, locking=False) as file:
-            return {name: file[name].id.get_offset() for name in self._shapes()}
 
     def _xml(self) -> str:
         n, m, file, kind = self._n_points, self._n_cells, self.h5.name, {1: "Scalar", 3: "Vector"}
@@ -159,15 +158,6 @@ class Fields:
             '<Grid Name="run" GridType="Collection" CollectionType="Temporal">\n'
             f"{''.join(grids)}</Grid>\n</Domain></Xdmf>\n"
         )
-
-
-@contextlib.contextmanager
-def _mpi_refusals(path: Path):
-    """What MPI-IO reports while `path` is written becomes StorageError."""
-    try:
-        yield
-    except MPI.Exception as error:
-        raise StorageError(f"cannot write {path.name}: {error.Get_error_string()}") from None
 
 
 def read(path: Path, frame: int) -> dict[str, np.ndarray]:
