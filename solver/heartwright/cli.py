@@ -176,7 +176,8 @@ def _world() -> Any:
     """The communicator of all ranks, with what would run foreign code or hang shut out before anything starts."""
     import petsc4py
 
-    petsc4py.init([sys.argv[0], "-skip_petscrc"])  # a .petscrc in the current folder can load libraries
+    # A .petscrc in the current folder can load libraries; options of solvers that were never needed are no mistake.
+    petsc4py.init([sys.argv[0], "-skip_petscrc", "-options_left", "false"])
     from mpi4py import MPI
 
     from heartwright.parallel import abort_on_uncaught

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from dolfinx import fem
 from petsc4py import PETSc
+from scipy import sparse
 
 from heartwright import forms
 from heartwright.errors import SolveFailed
 
+MUMPS: dict[str, object] = {"pc_factor_mat_solver_type": "mumps", "mat_mumps_icntl_14": 60}
 PRESETS: dict[str, dict[str, object]] = {
     # Mass-dominated symmetric systems (diffusion step): a warm start and Jacobi need a handful of iterations.
     "cg": {"ksp_type": "cg", "pc_type": "jacobi", "ksp_norm_type": "natural", "ksp_initial_guess_nonzero": True},
@@ -24,10 +27,18 @@ PRESETS: dict[str, dict[str, object]] = {
         "pc_hypre_boomeramg_P_max": 4,
         "pc_hypre_boomeramg_strong_threshold": 0.5,
     },
-    # Tangents of the solid; MUMPS, factored once and reused while it converges well.
-    "lu": {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": "mumps"},
+    # Tangents of the solid; MUMPS, factored once and reused while it converges well. It may take 60 % more memory than
+    # it estimates: with its own 20 % large hearts fail now and then.
+    "lu": {"ksp_type": "preonly", "pc_type": "lu"} | MUMPS,
     # The same for tangents that are symmetric (or nearly, inside a modified Newton): half the work and memory.
-    "ldl": {"ksp_type": "preonly", "pc_type": "cholesky", "pc_factor_mat_solver_type": "mumps"},
+    "ldl": {"ksp_type": "preonly", "pc_type": "cholesky"} | MUMPS,
+}
+# The same by one rank alone: on four and more, MUMPS adds in the order in which messages arrive, so that the last bits
+# differ from run to run.
+PRESETS |= {
+    f"{name}_alone": {"ksp_type": "preonly", "pc_type": "telescope"}
+    | {f"telescope_{key}": value for key, value in PRESETS[name].items()}
+    for name in ("lu", "ldl")
 }
 
 JIT = forms.options()
@@ -49,15 +60,13 @@ class Linear:
         self.ksp.setOperators(A)
         prefix = f"heartwright_{next(_count)}_"
         self.ksp.setOptionsPrefix(prefix)
-        options = PETSc.Options(prefix)
-        for key, value in PRESETS[preset].items():
-            options[key] = value
+        self._options = dict(PRESETS[preset])
+        if self._options["pc_type"] == "telescope":
+            self._options["pc_telescope_reduction_factor"] = A.comm.size
+        for key, value in self._options.items():
+            PETSc.Options(prefix)[key] = value
         self.ksp.setTolerances(rtol=rtol, atol=atol, max_it=max_it)
         self.ksp.setFromOptions()
-        for key in PRESETS[preset]:
-            del options[key]
-        if "pc_factor_mat_solver_type" in PRESETS[preset]:
-            self._make_room()
 
     def solve(self, b: PETSc.Vec, x: PETSc.Vec) -> int:
         """Solve into `x` (its content is the first guess of iterative presets); returns the iteration count."""
@@ -69,14 +78,46 @@ class Linear:
             raise SolveFailed(self.equation, f"linear solver stopped with reason {self.ksp.reason}")
         return self.ksp.its
 
-    def _make_room(self) -> None:
-        """Let MUMPS take 60 % more memory than it estimates: with its own 20 % large hearts fail now and then."""
-        pc = self.ksp.getPC()
-        pc.setFactorSetUpSolverType()
-        pc.getFactorMatrix().setMumpsIcntl(14, 60)
-
     def destroy(self) -> None:
+        options = PETSc.Options(self.ksp.getOptionsPrefix())
+        for key in self._options:
+            del options[key]
         self.ksp.destroy()
+
+
+class Assembly:
+    """The matrix of a bilinear form, the same to the last bit whenever it is assembled on the same ranks.
+
+    PETSc adds what other ranks contribute to a row in the order in which it arrives, which differs from run to run on
+    three or more. DOLFINx's own matrix adds in the order of the ranks, and PETSc is given its finished rows.
+
+    matrix: PETSc's. `bcs` put ones on the diagonal of their rows. Collective.
+    """
+
+    def __init__(self, form: fem.Form, bcs: Sequence[fem.DirichletBC] = ()):
+        self._form, self._bcs = form, list(bcs)
+        self._A = fem.create_matrix(form)
+        rows, columns = self._A.index_map(0), self._A.index_map(1)
+        size = self._A.block_size[0]
+        self._own = rows.size_local * size
+        own = self._own_rows()
+        local = np.arange(columns.size_local + columns.num_ghosts, dtype=np.int32)
+        whole = (columns.local_to_global(local)[:, None] * size + np.arange(size)).ravel()
+        self._indptr, self._indices = own.indptr.astype(PETSc.IntType), whole[own.indices].astype(PETSc.IntType)
+        shape = (self._own, rows.size_global * size)
+        self.matrix = PETSc.Mat().createAIJ((shape, shape), csr=(self._indptr, self._indices, own.data), comm=rows.comm)
+
+    def update(self) -> PETSc.Mat:
+        """The matrix, assembled anew."""
+        self._A.set_value(0.0)
+        fem.assemble_matrix(self._A, self._form, bcs=self._bcs)
+        self._A.scatter_reverse()
+        self.matrix.setValuesCSR(self._indptr, self._indices, self._own_rows().data)
+        self.matrix.assemble()
+        return self.matrix
+
+    def _own_rows(self) -> sparse.csr_matrix:
+        return self._A.to_scipy().tocsr()[: self._own]
 
 
 class Nonlinear(Protocol):
@@ -88,8 +129,8 @@ class Nonlinear(Protocol):
     def residual(self, r: PETSc.Vec) -> None:
         """r at the present (u, p)."""
 
-    def tangent(self, K: PETSc.Mat) -> None:
-        """K = dr/du at the present (u, p), or something close to it."""
+    def tangent(self) -> None:
+        """Bring K, the matrix Newton's method was made with, to dr/du at the present (u, p), or close to it."""
 
     def border(self) -> tuple[np.ndarray, Sequence[PETSc.Vec], np.ndarray]:
         """c (m,), C = dc/du (m vectors) and D = dc/dp (m, m)."""
@@ -116,7 +157,7 @@ class LaggedNewton:
     SHORTEST = 1 / 64  # of an increment, when only a part of it is admissible
 
     def __init__(self, K: PETSc.Mat, r: PETSc.Vec, borders: int, preset: str, equation: str, memory: int = 5):
-        K.setOption(PETSc.Mat.Option.SYMMETRIC, preset == "ldl")
+        K.setOption(PETSc.Mat.Option.SYMMETRIC, preset.startswith("ldl"))
         self.K, self.r, self.equation = K, r, equation
         self.linear = Linear(K, preset, equation)
         self.linear.ksp.getPC().setReusePreconditioner(True)
@@ -177,14 +218,14 @@ class LaggedNewton:
 
     def _factor(self, problem: Nonlinear, C: Sequence[PETSc.Vec]) -> None:
         """A new K, its factors, and Z."""
-        problem.tangent(self.K)
+        problem.tangent()
         pc = self.linear.ksp.getPC()
         pc.setReusePreconditioner(False)
         self.linear.ksp.setOperators(self.K)
         self.linear.ksp.setUp()
         pc.setReusePreconditioner(True)
         if pc.getFailedReason():
-            raise self._failed(f"factorisation failed (MUMPS reports {pc.getFactorMatrix().getMumpsInfog(1)})")
+            raise self._failed(f"factorisation failed{_mumps_report(pc)}")
         for row, z in zip(C, self.Z, strict=True):
             self.linear.solve(row, z)
         self.mixing.forget()
@@ -227,6 +268,12 @@ class LaggedNewton:
 
     def destroy(self) -> None:
         self.linear.destroy()
+
+
+def _mumps_report(pc: PETSc.PC) -> str:
+    """What MUMPS says of a failed factorisation; nothing where it ran inside another preconditioner."""
+    factored = pc.getType() in ("lu", "cholesky")
+    return f" (MUMPS reports {pc.getFactorMatrix().getMumpsInfog(1)})" if factored else ""
 
 
 class Mixing:

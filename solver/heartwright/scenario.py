@@ -116,6 +116,9 @@ class Scenario(Spec):
     def resolve(self) -> "Scenario":
         """The scenario with its pathologies and then its devices worked into the other blocks."""
         scenario = self.replace(pathologies=[], devices=[])
+        if self.reproducible and self.mechanics:
+            newton = self.mechanics.newton.replace(reproducible=True)
+            scenario = scenario.replace(mechanics=self.mechanics.replace(newton=newton))
         for change in (*self.pathologies, *self.devices):
             scenario = change.apply(scenario)
         return scenario

@@ -104,3 +104,16 @@ def _same_results(first: Path, second: Path, tolerance: float) -> None:
     one, other = (fields.read(folder / "fields", -1) for folder in (first, second))
     np.testing.assert_array_equal(one["points"], other["points"])
     np.testing.assert_allclose(one["u"], other["u"], rtol=0, atol=max(tolerance, 1e-6))  # mm, in single precision
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_a_reproducible_run_stopped_anywhere_is_the_unbroken_run_to_the_last_bit(ranks, tmp_path):
+    short = heart.ONE_VENTRICLE.replace("end: 20 ms", "end: 8 ms") + "reproducible: true\n"
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    path = str(heart.scenario(tmp_path, short))
+    assert heart.command(ranks, "run", path, "-o", str(whole)).returncode == 0
+    assert heart.signalled(ranks, signal.SIGUSR1, 0, 3, "run", path, "-o", str(part)).returncode == 85
+    assert heart.command(ranks, "restart", str(part)).returncode == 0
+    assert (part / "series.csv").read_bytes() == (whole / "series.csv").read_bytes()
+    state = "checkpoints/ck-000000008/state.h5"
+    assert (part / state).read_bytes() == (whole / state).read_bytes()

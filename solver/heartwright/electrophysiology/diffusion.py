@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import ufl
 from dolfinx import fem
-from dolfinx.fem import petsc
 
-from heartwright.linalg import JIT, Linear
+from heartwright.linalg import JIT, Assembly, Linear
 from heartwright.mesh.geometry import Geometry
 from heartwright.parts import State
 from heartwright.stopwatch import Stopwatch
@@ -31,8 +30,9 @@ class Diffusion:
     def __init__(self, geometry: Geometry, sigma, capacity: float, tolerance: float, watch: Stopwatch):
         u, w = ufl.TrialFunction(geometry.V1), ufl.TestFunction(geometry.V1)
         chi_Cm = fem.Constant(geometry.mesh, capacity)
-        self.M = _assemble(u * w * geometry.dx)
-        self.K = _assemble(ufl.inner(ufl.grad(w), sigma * ufl.grad(u)) / chi_Cm * geometry.dx)
+        self.M = Assembly(fem.form(u * w * geometry.dx, jit_options=JIT)).update()
+        flux = ufl.inner(ufl.grad(w), sigma * ufl.grad(u)) / chi_Cm * geometry.dx
+        self.K = Assembly(fem.form(flux, jit_options=JIT)).update()
         self.A = self.M.copy()
         self.dt = 0.0
         volume = geometry.comm.allreduce(fem.assemble_scalar(fem.form(chi_Cm / chi_Cm * geometry.dx, jit_options=JIT)))
@@ -75,9 +75,3 @@ class Diffusion:
 
     def state(self) -> State:
         return {"rates": self.rates}
-
-
-def _assemble(form):
-    matrix = petsc.assemble_matrix(fem.form(form, jit_options=JIT))
-    matrix.assemble()
-    return matrix

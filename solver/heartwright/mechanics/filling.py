@@ -48,7 +48,7 @@ def fill(wall: Balance, start: np.ndarray, target: np.ndarray, fit_springs: bool
     """
     viscosity = float(wall.viscosity.value)
     wall.viscosity.value = max(viscosity, LEAST_VISCOSITY)
-    newton = LaggedNewton(wall.K, wall.r, 0, wall.solver, EQUATION)
+    newton = LaggedNewton(wall.K, wall.r, 0, wall.preset, EQUATION)
     try:
         _creep(wall, start, target, newton)
         for _ in range(FOLLOW if fit_springs else 0):

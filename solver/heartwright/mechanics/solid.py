@@ -63,7 +63,7 @@ class Solid:
         self.u = self.wall.u
         self._v_before = np.zeros_like(self.wall.v.x.array)  # velocity of the step before the last, for the first guess
         self.p, self.p_rate, self._p_rate_before, self._p0 = (np.zeros(len(cavities)) for _ in range(4))
-        self.newton = LaggedNewton(self.wall.K, self.wall.r, len(cavities), self.wall.solver, self.name)
+        self.newton = LaggedNewton(self.wall.K, self.wall.r, len(cavities), self.wall.preset, self.name)
         self.iterations = 0
         self._X = geometry.mesh.geometry.x.copy()  # the reference as last seen; see state()
 

@@ -55,12 +55,16 @@ class RegionSpec(Spec):
 
 
 class NewtonSpec(Spec):
-    """When the nonlinear solve of one step counts as solved, and when it gives up."""
+    """When the nonlinear solve of one step counts as solved, and when it gives up.
+
+    `reproducible`: one rank factorises alone; the last bits are then the same in every run on as many ranks.
+    """
 
     increment: Annotated[Length, Field(gt=0)] = 2e-5
     residual: Annotated[float, Field(gt=0, lt=1)] = 4e-6
     volume: Annotated[float, Field(gt=0, lt=1)] = 1e-8
     max_iterations: Annotated[int, Field(ge=2, le=200)] = 30
+    reproducible: bool = False
 
 
 def _pericardium_and_vessels() -> list[Robin | Fixed]:

@@ -9,7 +9,7 @@ from dolfinx.fem import petsc
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from heartwright.linalg import JIT, Linear
+from heartwright.linalg import JIT, Assembly, Linear
 from heartwright.mesh.geometry import Geometry
 
 RTOL = 1e-12  # so that fields, and the directions of their gradients, do not depend on the number of ranks
@@ -29,8 +29,7 @@ class Laplace:
         self._a = fem.form(self._weight * ufl.inner(ufl.grad(u), ufl.grad(v)) * ufl.dx, jit_options=JIT)
         self._boundary = fem.Function(space)
         self._bcs = [fem.dirichletbc(self._boundary, np.unique(np.concatenate(held)).astype(np.int32))]
-        self._A = petsc.assemble_matrix(self._a, bcs=self._bcs)
-        self._A.assemble()
+        self._A = Assembly(self._a, self._bcs).update()
         self._solver = Linear(self._A, "cg_amg", "Laplace equation of the wall", rtol=RTOL)
 
     def solve(self, values: Sequence[float]) -> fem.Function:

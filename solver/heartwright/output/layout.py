@@ -21,6 +21,7 @@ def allocate(path: Path, shapes: Shapes, attributes: dict[str, np.ndarray]) -> N
     early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     early.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    early.set_obj_track_times(False)  # equal numbers make equal files
     groups = h5py.h5p.create(h5py.h5p.LINK_CREATE)
     groups.set_create_intermediate_group(True)
     with h5py.File(path, "a") as file:
