@@ -45,7 +45,7 @@ from heartwright import scenario, simulation
 from heartwright.output.exchange import Exchange
 
 comm = MPI.COMM_WORLD
-heart = simulation.build(scenario.load({path!r}, ["mechanics.unloaded={{lv: 4 mmHg}}"]).resolve(), comm)
+heart = simulation.build(scenario.load({path!r}, ["mechanics.prestress={{lv: 4 mmHg}}"]).resolve(), comm)
 for part in heart.parts:
     state = part.state()
     for name, rows in part.rows().items():
@@ -54,19 +54,19 @@ for part in heart.parts:
         back = state[name].copy()
         exchange.scatter(block, back)
         np.testing.assert_array_equal(back, state[name])  # copies of a row on several ranks are equal
-        if name in ("f0", "X"):
+        if name in ("f0", "G"):
             whole = np.vstack(comm.gather(block) or [block])
             if comm.rank == 0:
                 np.save({folder!r} + f"/{{name}}-{{comm.size}}.npy", whole)
 """
 
 
-def test_fibres_and_shape_are_numbered_the_same_on_any_ranks(tmp_path):
+def test_fibres_and_prestrain_are_numbered_the_same_on_any_ranks(tmp_path):
     path = str(heart.scenario(tmp_path, heart.ONE_VENTRICLE))
     for ranks in (1, 2, 3):
         done = mpi.run(ranks, STATE.format(path=path, folder=str(tmp_path)))
         assert done.returncode == 0, done.stderr
-    for name in ("f0", "X"):
+    for name in ("f0", "G"):
         one, two, three = (np.load(tmp_path / f"{name}-{ranks}.npy") for ranks in (1, 2, 3))
         np.testing.assert_allclose(two, one, rtol=0, atol=1e-7)  # fibres come from an iterative solver
         np.testing.assert_allclose(three, one, rtol=0, atol=1e-7)

@@ -1,6 +1,6 @@
 """Electromechanics: tissue, contraction, solid and circulation beat as one heart."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from dolfinx import fem
@@ -51,16 +51,16 @@ class Heart:
     def rows(self) -> dict[str, Rows]:
         return {f"{part.name}.{key}": which for part in self.parts for key, which in part.rows().items()}
 
-    def fill(self) -> dict[str, float]:
+    def fill(self, say: Callable[[str], None] = lambda line: None) -> dict[str, float]:
         """Bring the heart from rest to the start of the beat; returns the filled cavities' volumes [uL].
 
         The circulation beats alone until it is periodic, then the ventricles are filled to the pressures it has at
-        that moment, and their volumes become its own.
+        that moment, and their volumes become its own. `say` is told of the progress.
         """
         with self.watch("fill"):
             self.circulation.warm_up()
             preload = self.circulation.preload()
-            self.solid.inflate(preload)
+            self.solid.inflate(preload, say)
             volumes = dict(zip(self.solid.cavities, self.solid.volumes().tolist(), strict=True))
             self.circulation.set_volumes(volumes)
         return volumes
@@ -93,7 +93,7 @@ class Heart:
         return row
 
     def grid(self) -> tuple[np.ndarray, Rows, np.ndarray]:
-        """This rank's nodes (n, 3) of the stress-free fine mesh, what they are, and its cells (m, 4) in local nodes."""
+        """This rank's nodes (n, 3) of the undeformed fine mesh, what they are, and its cells (m, 4) in local nodes."""
         fine = self.tissue.geometry
         cells = fine.V1.dofmap.list[: fine.mesh.topology.index_map(3).size_local]
         return fine.points, rows.of_vertices(fine), cells

@@ -19,13 +19,6 @@ def of_vertices(geometry: Geometry, which: np.ndarray | slice = slice(None)) -> 
     return Rows(geometry.input_vertex[which].astype(np.int64))
 
 
-def of_mesh_nodes(geometry: Geometry) -> Rows:
-    """Rows of the coordinates `mesh.geometry.x`."""
-    keys = np.zeros(len(geometry.mesh.geometry.x), dtype=np.int64)
-    keys[geometry.mesh.geometry.dofmap] = geometry.input_vertex[geometry.V1.dofmap.list]
-    return Rows(keys)
-
-
 def of_quadratic_nodes(geometry: Geometry, V: fem.FunctionSpace) -> Rows:
     """Rows of quadratic fields: the local nodes of V."""
     corners = geometry.input_vertex[geometry.V1.dofmap.list].astype(np.int64)
