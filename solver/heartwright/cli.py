@@ -1,4 +1,4 @@
-"""The command line: run, restart, check, show, list, compare, report, doctor."""
+"""The command line: run, restart, check, show, list, compare, report, verify, doctor."""
 
 import contextlib
 import fcntl
@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import click
 
 from heartwright import __version__, scenario
-from heartwright.errors import BAD_INPUT, DONE, INTERNAL, HeartwrightError, InputError, StorageError
+from heartwright.errors import BAD_INPUT, DONE, INTERNAL, STORAGE, HeartwrightError, InputError, StorageError
 
 LOCK = ".lock"
 UNUSED = {LOCK, "resolved.yaml", "log.txt"}  # what a run folder holds before there are results
@@ -23,6 +23,11 @@ PATIENCE = 10.0  # seconds that a failed rank waits for the others to fail too
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one value: time.beats=2.")
+
+
+HOURS = click.option(
+    "--maxh", "hours", type=click.FloatRange(min=0, min_open=True), metavar="H", help="Stop with a checkpoint in time."
+)
 
 
 def _folder(name: str):
@@ -44,13 +49,15 @@ def app() -> None:
 @SET
 @_output("Folder of the run [runs/NAME].")
 @click.option("--force", is_flag=True, help="Replace an earlier run in that folder.")
-def run(file: Path, overrides: tuple[str, ...], output: Path | None, force: bool) -> int:
+@HOURS
+def run(file: Path, overrides: tuple[str, ...], output: Path | None, force: bool, hours: float | None) -> int:
     """Simulate the scenario FILE."""
     comm = _world()
     from heartwright.parallel import together
 
     with together(comm):
         described = scenario.load(file, overrides).resolve()
+    _hide(described)
     folder = (output or Path("runs") / described.name).absolute()
     with together(comm):
         lock = _prepare(folder, force) if comm.rank == 0 else None
@@ -58,14 +65,15 @@ def run(file: Path, overrides: tuple[str, ...], output: Path | None, force: bool
 
     with _held(lock, folder):
         _leave_the_users_folder()
-        return simulation.run(described, folder, comm)
+        return simulation.run(described, folder, comm, hours)
 
 
 @app.command()
 @_folder("folder")
 @SET
-def restart(folder: Path, overrides: tuple[str, ...]) -> int:
-    """Go on with the run in FOLDER from its newest checkpoint, on the same number of ranks."""
+@HOURS
+def restart(folder: Path, overrides: tuple[str, ...], hours: float | None) -> int:
+    """Go on with the run in FOLDER from its newest checkpoint, on any number of ranks."""
     comm = _world()
     from heartwright.parallel import together
 
@@ -74,11 +82,12 @@ def restart(folder: Path, overrides: tuple[str, ...]) -> int:
         if not (folder / "resolved.yaml").is_file():
             raise InputError(f"{folder}: no run to restart here (it has no resolved.yaml)")
         lock = _claim(folder) if comm.rank == 0 else None
+        _hide(scenario.load(folder / "resolved.yaml"))
     from heartwright import simulation
 
     with _held(lock, folder):
         _leave_the_users_folder()
-        return simulation.restart(folder, comm, list(overrides))
+        return simulation.restart(folder, comm, list(overrides), hours)
 
 
 @app.command()
@@ -132,10 +141,40 @@ def compare(first: Path, second: Path, output: Path) -> None:
 @_folder("folder")
 def report(folder: Path) -> None:
     """Write the report of the run in FOLDER again."""
+    from heartwright.output import audit
     from heartwright.output import report as reports
 
     with _storage(folder):
-        click.echo(f"written: {reports.write(folder)}")
+        page = reports.write(folder)
+        audit.amend(folder, [page, *(page.parent / "plots").glob("*")])
+        click.echo(f"written: {page}")
+
+
+@app.command()
+@_folder("folder")
+def verify(folder: Path) -> int:
+    """Find everything in the run in FOLDER that is not as it was recorded."""
+    from heartwright.output import audit, checkpoint
+
+    if not (folder / audit.NAME).is_file():
+        raise InputError(f"{folder}: no run to verify here (it has no {audit.NAME})")
+    found = list(audit.findings(folder, _recorded_inputs(folder)))
+    found += [f"checkpoints/{name}: {damage}" for name, damage in checkpoint.damaged(folder / "checkpoints")]
+    for finding in found:
+        click.echo(finding, err=True)
+    ended = "all its files" if audit.is_closed(folder) else "it has not ended: its inputs, checkpoints and audit"
+    if not found:
+        click.echo(f"{folder}: good ({ended})")
+    return STORAGE if found else DONE
+
+
+def _recorded_inputs(folder: Path) -> list[Path]:
+    """The inputs of a run; none where its scenario is damaged, which the audit then tells."""
+    try:
+        tree = scenario.read(folder / "resolved.yaml")
+        return scenario.inputs(scenario.Scenario.model_validate(tree.plain()))
+    except (InputError, ValueError):
+        return []
 
 
 @app.command()
@@ -192,6 +231,12 @@ def _world() -> Any:
 def _leave_the_users_folder() -> None:
     """Compute from `/`: DOLFINx and PETSc read option files from the current folder, and those can run code."""
     os.chdir("/")
+
+
+def _hide(described: scenario.Scenario) -> None:
+    """Let nobody else read what a run on a patient's data writes."""
+    if described.data == "patient":
+        os.umask(0o077)
 
 
 def _prepare(folder: Path, force: bool) -> TextIO:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, StringConstraints, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -30,7 +30,7 @@ KeyPath = tuple[str | int, ...]
 RHYTHM = {"heart_rate": "cycle_length", "cycle_length": "heart_rate"}  # two ways to say one thing
 # What a restart may change: how long, what is written, how exactly. A mesh file may have moved; its content is checked.
 CHANGEABLE = ("time.end", "time.beats", "output", "mechanics.newton", "electrophysiology.tolerance", "mesh.file")
-CHANGEABLE += ("name", "title", "reproducible")
+CHANGEABLE += ("name", "title", "data", "reproducible")
 KEPT = {"output.fields.of"}  # frames that are there would lack the new ones
 SURFACES = {
     "ellipsoid": {"lv_endo", "epi", "base"},
@@ -91,12 +91,14 @@ class Contradiction(InputError):
 class Scenario(Spec):
     """The root of the tree. `name` names the run folder; it is not inherited by `extends`.
 
+    `data: patient` keeps results from other users' eyes (umask 077).
     `reproducible`: every step starts from the state alone, so that a run which is stopped and restarted, anywhere, is
     the unbroken run to the last bit; a new factorisation in every step is the price.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
     title: str = ""
+    data: Literal["public", "patient"] = "public"
     reproducible: bool = False
     time: TimeSpec = TimeSpec()
     mesh: MeshSpec
@@ -208,6 +210,14 @@ def read(path: Path, overrides: Iterable[str] = ()) -> Node:
     if not tree.has(("name",)):
         tree = tree.put(("name",), Node(path.stem.lstrip("_"), str(path)))
     return _absolute(tree)
+
+
+def inputs(scenario: Scenario) -> list[Path]:
+    """The files a scenario is computed from: its mesh, and models that are not Heartwright's own."""
+    models = [cells.model for cells in scenario.electrophysiology.cells]
+    models += [scenario.mechanics.active.model, scenario.circulation.model]
+    names = dict.fromkeys([scenario.mesh.file or "", *models])
+    return [Path(name) for name in names if name == scenario.mesh.file or name.endswith(".mmt")]
 
 
 def dump(scenario: Scenario) -> str:

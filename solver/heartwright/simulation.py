@@ -1,13 +1,13 @@
 """Simulation: build the parts a scenario names, step them together, leave the results behind."""
 
 import contextlib
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from mpi4py import MPI
 
+from heartwright import __version__
 from heartwright import scenario as scenarios
 from heartwright.body.circulation import Circulation
 from heartwright.coupling.clock import Clock
@@ -32,28 +32,32 @@ from heartwright.mesh import geometry as geometries
 from heartwright.mesh.fibres import directions
 from heartwright.mesh.transfer import Transfer
 from heartwright.odes.model import read
-from heartwright.output import checkpoint, runfile
+from heartwright.output import audit, checkpoint, runfile
 from heartwright.output.files import write_atomically
 from heartwright.parallel import together
 from heartwright.parts import restore, snapshot
 from heartwright.scenario import Scenario
+from heartwright.stopping import Stop
 from heartwright.units import ML
 
 RETRIES = 4  # a step is halved at most this often before the run gives up
 OUTCOMES = {DONE: "done", DIVERGED: "diverged", STORAGE: "storage failed", RESUME: "stopped"}
 
 
-def run(scenario: Scenario, folder: Path, comm: MPI.Comm) -> int:
-    """Simulate a resolved `scenario` from its start, results into `folder`; returns the exit code. Collective."""
+def run(scenario: Scenario, folder: Path, comm: MPI.Comm, hours: float | None = None) -> int:
+    """Simulate a resolved `scenario` from its start, results into `folder`; returns the exit code. Collective.
+
+    `hours`: how long it may take, before it stops with a checkpoint.
+    """
     with together(comm):
         if comm.rank == 0:
             folder.mkdir(parents=True, exist_ok=True)
             write_atomically(folder / "resolved.yaml", scenarios.dump(scenario))
-    simulation = Simulation(scenario, folder, comm)
+    simulation = Simulation(scenario, folder, comm, Stop(comm, hours))
     return simulation.run(simulation.begin)
 
 
-def restart(folder: Path, comm: MPI.Comm, overrides: list[str] | None = None) -> int:
+def restart(folder: Path, comm: MPI.Comm, overrides: list[str] | None = None, hours: float | None = None) -> int:
     """Go on with the run in `folder` from its newest good checkpoint; returns the exit code. Collective.
 
     A run that ended before its first checkpoint begins anew. Raises InputError, with everything in the folder as it
@@ -68,15 +72,15 @@ def restart(folder: Path, comm: MPI.Comm, overrides: list[str] | None = None) ->
         if refused := list(scenarios.refused_changes(before, scenario) if before else ()):
             raise InputError(*(f"{folder}: {change}" for change in refused))
     begun = comm.bcast(bool(checkpoint.existing(folder / "checkpoints")))
-    simulation = Simulation(scenario, folder, comm)
+    simulation = Simulation(scenario, folder, comm, Stop(comm, hours))
     return simulation.run(simulation.resume if begun else simulation.begin)
 
 
 class Simulation:
     """One scenario, built and ready to step."""
 
-    def __init__(self, scenario: Scenario, folder: Path, comm: MPI.Comm):
-        self.scenario, self.folder, self.comm = scenario, folder, comm
+    def __init__(self, scenario: Scenario, folder: Path, comm: MPI.Comm, stop: Stop):
+        self.scenario, self.folder, self.comm, self.stop = scenario, folder, comm, stop
         self.started = time.perf_counter()
         self.log = Log(folder / "log.txt", comm.rank)
         self.log.say(f"Heartwright: {scenario.name} on {comm.size} rank{'s' if comm.size > 1 else ''}")
@@ -89,13 +93,13 @@ class Simulation:
         self.log.say(f"unknowns: {dofs}")
         described = scenario.model_dump(mode="json")
         self.recorder = Recorder(folder, scenario.output, described, self.heart, self.clock, comm)
-        self._stop = 0
 
     def run(self, start: Callable[[], None]) -> int:
         """`start` the clock (begin or resume), then step to the end; returns the exit code."""
         try:
-            with _StopSignals(self._request_stop):
+            with self.stop:
                 start()
+                self._note_start()
                 self._write_run_file("running")
                 return self._loop()
         except InputError:  # found before anything was computed: what lies in the folder stays as it is
@@ -129,14 +133,15 @@ class Simulation:
     def _loop(self) -> int:
         before, began = self.clock.n, time.perf_counter()
         while not self.clock.finished():
+            if why := self.stop.reason():
+                return self._save_and_stop(why)
             step_began = time.perf_counter()
             self._advance()
             self.recorder.when_due()
             now = time.perf_counter()
             left = (now - began) / (self.clock.n - before) * (self.clock.steps - self.clock.n)
             self.log.step(self._line(now - step_began, left))
-            if self._stop_requested():
-                return self._save_and_stop()
+            self.stop.stepped()
         return self._finish()
 
     def _advance(self) -> None:
@@ -145,10 +150,11 @@ class Simulation:
             self._attempt(self.clock.t, self.clock.dt, RETRIES)
         except SolveFailed as failure:
             kept = self.recorder.save()
+            self.recorder.show_last_state()
             raise SolveFailed(
                 failure.equation,
                 f"{failure.reason}, at t = {self.clock.t:.4g} ms even with steps of {self.clock.dt / 2**RETRIES:g} ms; "
-                f"the last good state is in checkpoints/{kept.name}. "
+                f"the last good state is in checkpoints/{kept.name}, to be looked at in last_state.xdmf. "
                 "Try a smaller time.dt, a finer or better mesh, or lower active tension",
             ) from failure
         self.clock.advance()
@@ -173,18 +179,14 @@ class Simulation:
                 restore(self.heart.parts, saved)
                 raise
 
-    def _request_stop(self) -> None:
-        self._stop += 1
-
-    def _stop_requested(self) -> bool:
-        return self.comm.allreduce(self._stop, op=MPI.MAX) > 0
-
-    def _save_and_stop(self) -> int:
+    def _save_and_stop(self, why: str) -> int:
         kept = self.recorder.save()
         self.recorder.close()
-        self.log.say(f"stopped on request at t {self.clock.t:.0f} ms; go on with: heartwright restart {self.folder}")
+        self.log.say(f"{why} at t {self.clock.t:.0f} ms; go on with: heartwright restart {self.folder}")
+        self.log.close()
         with together(self.comm):
             self._write_run_file(OUTCOMES[RESUME], RESUME, f"resume from checkpoints/{kept.name}")
+            self._note_end(RESUME)
         return RESUME
 
     def _finish(self) -> int:
@@ -197,6 +199,8 @@ class Simulation:
             made = self._report() + made
         self.log.say(f"results in {self.folder}: {', '.join(made)}")
         self.log.close()
+        with together(self.comm):
+            self._note_end(DONE)
         return DONE
 
     def _report(self) -> list[str]:
@@ -215,6 +219,20 @@ class Simulation:
         self.log.record(f"failed: {error}")
         with contextlib.suppress(StorageError):  # where the disk is full, that is the error already
             self._write_run_file(OUTCOMES.get(code, "failed"), code, f"{error}")
+            self._note_end(code)
+
+    def _note_start(self) -> None:
+        """What this run is made of, in the audit."""
+        with together(self.comm):
+            if self.comm.rank == 0:
+                digests = {file.name: audit.sha256(file) for file in scenarios.inputs(self.scenario)}
+                facts = {"version": __version__, "commit": runfile.commit(), "ranks": self.comm.size, "t": self.clock.t}
+                audit.record(self.folder, "started", inputs=digests, **facts)
+
+    def _note_end(self, code: int) -> None:
+        """How it ended, and what its files are then, in the audit. Not collective."""
+        if self.comm.rank == 0:
+            audit.close(self.folder, exit_code=code, t=self.clock.t)
 
     def _write_run_file(self, outcome: str, exit_code: int | None = None, message: str = "") -> None:
         """Rank 0 writes run.json; an exit code of None: it has not ended."""
@@ -226,7 +244,7 @@ class Simulation:
             exit_code=exit_code,
             message=message,
             ranks=self.comm.size,
-            inputs=[Path(self.scenario.mesh.file)] if self.scenario.mesh.file else [],
+            inputs=scenarios.inputs(self.scenario),
             dofs=self.heart.dofs(),
             wall_s=time.perf_counter() - self.started,
             phases=self.heart.watch.seconds,
@@ -268,24 +286,6 @@ def cite(scenario: Scenario) -> list[str]:
     models = [cells.model for cells in scenario.electrophysiology.cells]
     models += [scenario.mechanics.active.model, scenario.circulation.model]
     return [f"{name}: doi:{read(name).doi}" for name in dict.fromkeys(models)]
-
-
-class _StopSignals:
-    """SIGUSR1 and SIGTERM ask for a stop after the running step; a second one ends the process at once."""
-
-    def __init__(self, request):
-        self.request = request
-
-    def __enter__(self):
-        self._before = {s: signal.signal(s, self._handle) for s in (signal.SIGUSR1, signal.SIGTERM)}
-
-    def __exit__(self, *_):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number, _):
-        self.request()
-        signal.signal(number, signal.SIG_DFL)
 
 
 def _readable(seconds: float) -> str:

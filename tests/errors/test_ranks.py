@@ -15,7 +15,7 @@ import sys, types
 from mpi4py import MPI
 from heartwright import cli
 
-def run(scenario, folder, comm):
+def run(scenario, folder, comm, hours):
     if comm.rank == 1:
         raise {error}
     comm.barrier()

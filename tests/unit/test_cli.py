@@ -1,5 +1,6 @@
 """The command line: one message and one exit code for every ending, and light commands that stay light."""
 
+import os
 import subprocess
 import sys
 import types
@@ -9,6 +10,7 @@ import pytest
 
 from heartwright import cli, scenario
 from heartwright.errors import InputError, SolveFailed, StorageError
+from heartwright.output import audit
 
 QUICKSTART = Path(__file__).resolve().parents[2] / "configs" / "quickstart.yaml"
 HEAVY = ("dolfinx", "petsc4py", "mpi4py", "matplotlib", "myokit", "scipy", "pyvista")
@@ -23,7 +25,7 @@ def simulation(monkeypatch, tmp_path):
     monkeypatch.setattr("heartwright.simulation", stand_in, raising=False)
 
     def outcome(result):
-        def run(described, folder, comm):
+        def run(described, folder, comm, hours):
             (folder / "resolved.yaml").write_text(scenario.dump(described))
             if isinstance(result, Exception):
                 raise result
@@ -189,7 +191,7 @@ import os, sys, types
 import heartwright
 from heartwright import cli
 
-def run(scenario, folder, comm):
+def run(scenario, folder, comm, hours):
     from petsc4py import PETSc
     return 3 if PETSc.Options().hasName("planted") or os.getcwd() == {str(tmp_path)!r} else 0
 
@@ -198,3 +200,26 @@ sys.exit(cli.main(["run", {str(QUICKSTART)!r}]))
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_a_run_on_patients_data_writes_is_hidden_from_others(simulation, tmp_path):
+    simulation(0)
+    before = os.umask(0o022)
+    try:
+        assert run("--set", "data=patient") == 0
+    finally:
+        os.umask(before)
+    folder = tmp_path / "runs" / "quickstart"
+    assert folder.stat().st_mode & 0o077 == 0
+    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
+
+
+def test_verify_names_what_was_changed(tmp_path, capsys):
+    (tmp_path / "series.csv").write_text("1\n")
+    audit.record(tmp_path, "started", inputs={})
+    audit.close(tmp_path)
+    assert cli.main(["verify", str(tmp_path)]) == 0
+    (tmp_path / "series.csv").write_text("2\n")
+    assert cli.main(["verify", str(tmp_path)]) == 74
+    assert capsys.readouterr().err == "series.csv: was changed since the run ended\n"
+    assert cli.main(["verify", str(tmp_path / "none")]) == 64

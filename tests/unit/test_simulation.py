@@ -11,10 +11,10 @@ from mpi4py import MPI
 import heart
 from heartwright import scenario, simulation
 from heartwright.coupling.clock import Clock
-from heartwright.errors import DIVERGED, DONE, InputError, SolveFailed
+from heartwright.errors import DIVERGED, DONE, RESUME, InputError, SolveFailed, StorageError
 from heartwright.mechanics.solid import Solid
 from heartwright.mesh.raw import RawMesh
-from heartwright.output import series
+from heartwright.output import audit, fields, series
 
 SOLVE = Solid.solve
 
@@ -91,6 +91,32 @@ def test_what_never_converges_ends_with_its_last_good_state(go_on, monkeypatch):
     assert error.value.exit_code == DIVERGED
     for part in ("solid: made to fail", "t = 6 ms", "steps of 0.0625 ms", "checkpoints/ck-000000006", "Try a smaller"):
         assert part in message
+
+
+def test_the_last_state_of_a_run_that_diverged_can_be_looked_at(go_on, monkeypatch, tmp_path):
+    monkeypatch.setattr(Solid, "solve", fails_after_solving(10**9))
+    with pytest.raises(SolveFailed, match=r"last_state\.xdmf"):
+        go_on("stuck")
+    last = fields.read(tmp_path / "stuck" / "last_state", -1)
+    assert last["time"] == 6 and all(np.isfinite(last[name]).all() for name in ("u", "v", "active_tension"))
+
+
+def test_a_run_whose_time_is_up_saves_and_stops(begun, tmp_path):
+    folder = shutil.copytree(begun, tmp_path / "late")
+    assert simulation.restart(folder, MPI.COMM_WORLD, ["time.end=12 ms"], hours=1e-9) == RESUME
+    assert run_file(folder)["message"] == "resume from checkpoints/ck-000000006"
+    assert "stopped because its time is up at t 6 ms" in (folder / "log.txt").read_text()
+
+
+def test_a_disk_without_room_is_told_before_the_first_step(begun, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 100, 0))
+    folder = shutil.copytree(begun, tmp_path / "full")
+    with pytest.raises(StorageError, match=r"this run needs about .* GB are free"):
+        simulation.restart(folder, MPI.COMM_WORLD, ["time.end=2000 ms"])
+
+
+def test_every_run_can_be_verified(begun):
+    assert list(audit.findings(begun, [])) == []
 
 
 def test_a_run_that_diverged_says_so_and_can_go_on_once_the_cause_is_gone(go_on, monkeypatch, tmp_path):

@@ -8,11 +8,16 @@ from mpi4py import MPI
 
 from heartwright.coupling.clock import Clock
 from heartwright.coupling.electromechanics import Heart
+from heartwright.output import layout
 from heartwright.output.checkpoint import Checkpoints
 from heartwright.output.fields import Fields
 from heartwright.output.series import Series
 from heartwright.output.spec import OutputSpec
 from heartwright.parallel import together
+
+WIDTHS = {"u": 3}  # numbers per node of the fields that are vectors
+MESH_NUMBERS = 70  # of four bytes, per node: its place, about six cells and their fibres
+DIGITS = 20  # bytes of a number in the series
 
 
 class Recorder:
@@ -65,6 +70,16 @@ class Recorder:
             self.heart.forget()
         return self._saved[1]
 
+    def show_last_state(self) -> None:
+        """All fields at the present state, in last_state.xdmf."""
+        with together(self.comm):
+            if self.comm.rank == 0:
+                for kind in (".xdmf", ".h5"):
+                    (self.folder / f"last_state{kind}").unlink(missing_ok=True)
+        fields = self._fields("last_state", tuple(self.heart.fields()), frames=1)
+        fields.write(self.clock.t, self.heart.fields())
+        fields.close()
+
     def close(self) -> None:
         if self.series:
             self.series.close()
@@ -76,7 +91,9 @@ class Recorder:
         columns = {"time": "ms"} | {name: unit for name, (_, unit) in self.row.items()}
         with together(self.comm):
             self.series = Series(self.folder / "series.csv", columns) if self.comm.rank == 0 else None
-        self.fields = self._open_fields()
+        frames = 2 + self.clock.steps // max(1, round(self.spec.fields.every / self.clock.dt))
+        self._require_space(frames)
+        self.fields = self._fields("fields", self.spec.fields.of, frames) if self.spec.fields.of else None
 
     def _truncate(self, t: float) -> None:
         """Drop what was written after time t [ms]."""
@@ -86,20 +103,24 @@ class Recorder:
         if self.fields:
             self.fields.truncate(t)
 
-    def _open_fields(self) -> Fields | None:
-        names = self.spec.fields.of
-        if not names:
-            return None
+    def _require_space(self, frames: int) -> None:
+        """Raises StorageError when the disk has no room for what is still to be written."""
+        nodes = self.heart.dofs()["tissue"]
+        fields = 4 * nodes * (frames * sum(WIDTHS.get(name, 1) for name in self.spec.fields.of) + MESH_NUMBERS)
+        rows = self.clock.steps * len(self.row) * DIGITS
+        layout.require_space(self.folder, fields + rows + self.checkpoints.bytes, self.comm)
+
+    def _fields(self, name: str, of: tuple[str, ...], frames: int) -> Fields:
         values = self.heart.fields()
         axes = self.heart.tissue.geometry.coordinates.axes
         return Fields(
-            self.folder / "fields",
+            self.folder / name,
             self.comm,
             *self.heart.grid(),
-            components={name: 1 if values[name].ndim == 1 else 3 for name in names},
+            components={name: 1 if values[name].ndim == 1 else 3 for name in of},
             cell_vectors={"f0": self.heart.fibre_cells()},
             axes=np.array([axes.septal, axes.anterior, axes.axis]),
-            frames=2 + self.clock.steps // max(1, round(self.spec.fields.every / self.clock.dt)),
+            frames=frames,
         )
 
     def _write_row(self) -> None:

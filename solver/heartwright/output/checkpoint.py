@@ -7,9 +7,10 @@ Reading verifies the digests and falls back to the checkpoint before.
 
 import hashlib
 import json
+import math
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ class Checkpoints:
         exchanges = {which: Exchange(which, comm) for which in rows.values()}
         self._spread = {name: exchanges[which] for name, which in rows.items()}
         self._shapes = {name: (self._shape(name, a), a.dtype) for name, a in self._arrays().items()}
+
+    @property
+    def bytes(self) -> int:
+        """What the checkpoints of a run take on disk, the one that is being written included."""
+        return (KEEP + 1) * sum(math.prod(shape) * kind.itemsize for shape, kind in self._shapes.values())
 
     def save(self, step: int) -> Path:
         """Write the checkpoint of `step` and drop all but the newest KEEP.
@@ -154,6 +160,14 @@ def existing(folder: Path) -> list[Path]:
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of a checkpoint. Raises OSError or ValueError where it is damaged."""
     return json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+
+
+def damaged(folder: Path) -> Iterator[tuple[str, str]]:
+    """Names of damaged checkpoints, and what is wrong with them."""
+    for path in existing(folder):
+        damage = _damaged_manifest(path) or _damaged_data(path, MPI.COMM_SELF)
+        if damage:
+            yield path.name, damage
 
 
 def newest_facts(folder: Path) -> Any:

@@ -4,6 +4,7 @@ Nothing that happens to a run can then damage the structure of its files.
 """
 
 import contextlib
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import numpy as np
 from mpi4py import MPI
 
 from heartwright.errors import StorageError
+from heartwright.output.files import storing
+from heartwright.parallel import together
 
 Shapes = dict[str, tuple[tuple[int, ...], np.dtype]]
 
@@ -45,3 +48,18 @@ def mpi_refusals(path: Path):
         yield
     except MPI.Exception as error:
         raise StorageError(f"cannot write {path.name}: {error.Get_error_string()}") from None
+
+
+def require_space(folder: Path, needed: int, comm: MPI.Comm) -> None:
+    """Raises StorageError when the disk of `folder` cannot hold `needed` bytes, those it holds included. Collective."""
+    with together(comm):
+        if comm.rank == 0:
+            with storing(folder):
+                present = sum(512 * path.stat().st_blocks for path in folder.rglob("*") if path.is_file())
+                free = shutil.disk_usage(folder).free
+            if needed - present > free:
+                raise StorageError(
+                    f"{folder}: this run needs about {needed / 1e9:.2g} GB, {max(0, needed - present) / 1e9:.2g} GB "
+                    f"more than there are, and {free / 1e9:.2g} GB are free: choose another folder with -o, "
+                    "or write less with output.fields"
+                )
