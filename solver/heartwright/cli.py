@@ -222,6 +222,10 @@ def _world() -> Any:
     from heartwright.parallel import abort_on_uncaught
 
     abort_on_uncaught(MPI.COMM_WORLD)
+    from petsc4py import PETSc
+
+    if issubclass(PETSc.ScalarType, complex):
+        raise InputError("this PETSc is built for complex numbers: Heartwright needs the real build")
     asked = int(os.environ.get("SLURM_STEP_NUM_TASKS") or os.environ.get("SLURM_NTASKS") or 1)
     if asked > 1 and MPI.COMM_WORLD.size == 1:
         raise InputError(f"Slurm started {asked} tasks, but MPI sees one: use `srun --mpi=pmix` (or mpirun)")

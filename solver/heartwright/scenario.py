@@ -132,6 +132,8 @@ def contradictions(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
         if getattr(scenario, block) is None:
             yield (block,), "is required: a beat needs electrophysiology, mechanics and circulation"
     yield from _late_stimuli(scenario)
+    if scenario.mechanics:
+        yield from _loose_boundaries(scenario.mechanics)
     yield from _unknown_models(scenario)
     known = surfaces(scenario.mesh)
     for path, name in _named_surfaces(scenario):
@@ -157,6 +159,19 @@ def _late_stimuli(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
                 ("electrophysiology", "stimuli", index, "start"),
                 f"stimulus '{stimulus.name}' starts at {start:g} ms, after the end at {end:g} ms",
             )
+
+
+def _loose_boundaries(mechanics: MechanicsSpec) -> Iterator[tuple[KeyPath, str]]:
+    """A heart that nothing holds, and springs on what is fixed already."""
+    if not mechanics.boundaries:
+        yield (
+            ("mechanics", "boundaries"),
+            "nothing holds the heart: it could move and turn freely; give a robin or fixed",
+        )
+    fixed = {boundary.where for boundary in mechanics.boundaries if boundary.type == "fixed"}
+    for index, boundary in enumerate(mechanics.boundaries):
+        if boundary.type != "fixed" and boundary.where in fixed:
+            yield ("mechanics", "boundaries", index, "where"), f"'{boundary.where}' is fixed already"
 
 
 def _unknown_models(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:

@@ -50,3 +50,27 @@ def test_a_rank_that_fails_alone_ends_the_others(tmp_path, error):
     done = mpi.run(2, program, cwd=tmp_path, timeout=60, env={"TMPDIR": str(tmp_path)})  # where crash logs go
     assert done.returncode == 70
     assert done.stderr.count("rank 1 failed alone") == 1
+
+
+@pytest.mark.parametrize("name", ["SLURM_NTASKS", "SLURM_STEP_NUM_TASKS"])
+def test_tasks_that_do_not_find_each_other_are_refused(tmp_path, name):
+    """Slurm without PMIx starts every rank as if it were alone: N runs would write over each other."""
+    arguments = ["-m", "heartwright", "run", str(CONFIGS / "quickstart.yaml"), "-o", str(tmp_path / "out")]
+    done = mpi.run(1, arguments, cwd=tmp_path, timeout=60, env={name: "8"})
+    assert done.returncode == 64
+    assert done.stderr.count("Slurm started 8 tasks, but MPI sees one: use `srun --mpi=pmix`") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_complex_numbers_are_refused(tmp_path):
+    program = """
+import sys
+from petsc4py import PETSc
+from heartwright import cli
+
+PETSc.ScalarType = complex
+sys.exit(cli.main(["run", {scenario!r}, "-o", {folder!r}]))
+"""
+    text = program.format(scenario=str(CONFIGS / "quickstart.yaml"), folder=str(tmp_path / "out"))
+    done = mpi.run(1, text, cwd=tmp_path, timeout=60)
+    assert done.returncode == 64 and "needs the real build" in done.stderr

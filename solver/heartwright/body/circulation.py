@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from heartwright.body.spec import CirculationSpec
-from heartwright.errors import SolveFailed
+from heartwright.errors import InputError, SolveFailed
 from heartwright.odes.kernel import Kernel
 from heartwright.odes.model import Model, read
 from heartwright.parts import Rows
@@ -168,7 +168,10 @@ class Circulation:
 
 def _model(spec: CirculationSpec) -> Model:
     """The spec's model with its parameters and its blood volume."""
-    model = read(spec.model, parameters=spec.parameters)
+    model, before = read(spec.model, parameters=spec.parameters), read(spec.model)
+    wrong = [name for name in spec.parameters if before.value(name) > 0 >= model.value(name)]
+    if wrong:
+        raise InputError(*(f"circulation.parameters: {name} is {spec.parameters[name]}; must be > 0" for name in wrong))
     if spec.blood_volume is None:
         return model
     veins = model.initial_state()[model.states.index(model.variable("venous_volume").qname())]
