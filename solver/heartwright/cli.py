@@ -1,4 +1,4 @@
-"""The command line: run, restart, check, show, list, compare, report, verify, doctor."""
+"""The command line: run, restart, submit, status, check, show, list, compare, report, verify, doctor."""
 
 import contextlib
 import fcntl
@@ -88,6 +88,54 @@ def restart(folder: Path, overrides: tuple[str, ...], hours: float | None) -> in
     with _held(lock, folder):
         _leave_the_users_folder()
         return simulation.restart(folder, comm, list(overrides), hours)
+
+
+@app.command()
+@FILE
+@SET
+@_output("Folder of the run or of the sweep [runs/NAME].")
+@click.option("--sweep", "axes", multiple=True, metavar="KEY=A,B,C", help="One run per value; several multiply.")
+@click.option("--nodes", type=click.IntRange(min=1), default=1, show_default=True, help="Nodes of each run.")
+@click.option("--ranks", type=click.IntRange(min=1), default=4, show_default=True, help="MPI ranks on each node.")
+@click.option("--time", "limit", metavar="H:MM:SS", help="Time of each job; runs that need more go on in the next.")
+@click.option("--throttle", type=click.IntRange(min=1), default=8, show_default=True, help="Runs of a sweep at once.")
+@click.option("--after", metavar="JOB", help="Start when this job has succeeded.")
+def submit(
+    file: Path,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    axes: tuple[str, ...],
+    nodes: int,
+    ranks: int,
+    limit: str | None,
+    throttle: int,
+    after: str | None,
+) -> None:
+    """Hand the scenario FILE, or a sweep over it, to Slurm."""
+    from heartwright import submit as slurm
+
+    shared = slurm.options(nodes, ranks, limit, after)
+    folder = (output or Path("runs") / file.stem).absolute()
+    with _storage(folder):
+        if axes:
+            jobs = slurm.sweep(file, overrides, axes, folder, shared, throttle)
+        else:
+            jobs = slurm.single(file, overrides, folder, shared)
+    if not slurm.is_here():
+        click.echo("Slurm is not here; on a machine that has it:\n" + "\n".join(slurm.lines(jobs)))
+        return
+    numbers = slurm.submit(jobs)
+    click.echo(", ".join(f"{name} {number}" for name, number in numbers.items()) + f"; heartwright status {folder}")
+
+
+@app.command()
+@_folder("folder")
+def status(folder: Path) -> None:
+    """How far the run, or the members of the sweep, in FOLDER have come."""
+    from heartwright import status as states
+
+    for line in states.lines(folder):
+        click.echo(line)
 
 
 @app.command()

@@ -1,0 +1,76 @@
+"""Sudden deaths: `python3 benchmarks/reliability/kills.py [--kills 100] [--ranks 2]`.
+
+A small beating ventricle with everything in it is run again and again, each time killed (SIGKILL, all ranks) at a
+random moment, in whatever it does then; its results are read; it is restarted to its end. Counts the runs whose results
+could be read, no row lost, and whose restart ended with the traces of the unbroken run to the last bit.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from small import command, mpi, scenario, series
+
+from heartwright.output import fields
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--ranks", type=int, default=2)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        path = scenario(folder, 20, every=2)
+        began = time.monotonic()
+        command(asked.ranks, "run", str(path), "-o", str(folder / "whole"))
+        length = time.monotonic() - began
+        whole = (folder / "whole" / "series.csv").read_bytes()
+        readable = identical = 0
+        moments = random.Random(1)  # noqa: S311 - the same moments in every run of this script
+        for trial in range(asked.kills):
+            run = folder / f"killed-{trial}"
+            rows = kill(asked.ranks, path, run, moments.uniform(0.2, 1.0) * length)
+            readable += can_be_read(run, rows)
+            if (run / "resolved.yaml").exists():
+                command(asked.ranks, "restart", str(run))
+            else:  # dead before it had begun
+                command(asked.ranks, "run", str(path), "-o", str(run))
+            identical += (run / "series.csv").read_bytes() == whole
+        print(
+            f"{asked.kills} kills on {asked.ranks} ranks: results readable {readable}, restarted identical {identical}"
+        )
+
+
+def kill(ranks: int, path: Path, run: Path, after: float) -> int:
+    """Kill a run after so many seconds; returns how many steps its log had at that moment."""
+    arguments = ["mpirun", "-n", str(ranks), sys.executable, "-m", "heartwright", "run", str(path), "-o", str(run)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(arguments, env=mpi.environment(ranks, {}), start_new_session=True, **quiet) as process:
+        time.sleep(after)
+        mpi.end_session(process.pid)
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+    log = run / "log.txt"
+    return sum(line.startswith("t ") for line in log.read_text().splitlines()) if log.exists() else 0
+
+
+def can_be_read(run: Path, steps: int) -> bool:
+    """Whether every row and frame there is can be read, and all steps but one are there."""
+    if not (run / "series.csv").exists():
+        return steps == 0
+    rows = len(series(run)["time"])
+    frames = fields.times(run / "fields") if (run / "fields.xdmf").exists() else []
+    for frame in range(len(frames)):
+        fields.read(run / "fields", frame)
+    return rows >= steps
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Submit: hand one scenario, or every member of a sweep, to Slurm."""
+
+import csv
+import hashlib
+import itertools
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from heartwright import scenario
+from heartwright.errors import InputError, StorageError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TEMPLATE = REPOSITORY / "slurm" / "run.sbatch"
+TIME = re.compile(r"\d+(-\d+(:\d\d){0,2}|(:\d\d){0,2})")  # what Slurm takes: minutes, H:MM:SS, D-HH …
+MEMBERS = 1000  # of a sweep
+
+
+class Job(NamedTuple):
+    """One call of sbatch: its options, what the template is given, and the job it waits for, by name."""
+
+    name: str
+    options: tuple[str, ...]
+    arguments: tuple[str, ...]
+    after: str | None = None
+    folder: Path | None = None
+
+    def command(self, after: str | None) -> list[str]:
+        """The call, once the job it waits for has the number `after`."""
+        wait = [f"--dependency=afterok:{after}", "--kill-on-invalid-dep=yes"] if after else []
+        return ["sbatch", "--parsable", *wait, *self.options, str(TEMPLATE), *self.arguments]
+
+
+def options(nodes: int, ranks: int, time: str | None, after: str | None) -> tuple[str, ...]:
+    """Options of sbatch that all jobs share. Raises InputError for what Slurm would not understand."""
+    if time is not None and not TIME.fullmatch(time):
+        raise InputError(f"--time {time}: write it as Slurm does: H:MM:SS, minutes, or D-HH")
+    if after is not None and not after.isdigit():
+        raise InputError(f"--after {after}: give the number of a job")
+    shared = (f"--nodes={nodes}", f"--ntasks-per-node={ranks}")
+    return shared + ((f"--time={time}",) if time else ()) + ((f"--dependency=afterok:{after}",) if after else ())
+
+
+def single(file: Path, overrides: Iterable[str], folder: Path, shared: tuple[str, ...]) -> list[Job]:
+    """The job of one scenario. Raises InputError with every finding in it."""
+    described = scenario.load(file, overrides).resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)  # for the job's log
+    changes = [part for text in overrides for part in ("--set", text)]
+    logs = f"--output={folder.parent}/{folder.name}-%j.log"
+    own = (f"--job-name={described.name}", logs)
+    return [Job("run", shared + own, (str(file.absolute()), *changes), folder=folder)]
+
+
+def sweep(
+    file: Path, overrides: Iterable[str], axes: Iterable[str], folder: Path, shared: tuple[str, ...], throttle: int
+) -> list[Job]:
+    """The jobs of all combinations of `axes` (`KEY=A,B,C` each): one that compiles what they share, then an array.
+
+    Lays out `folder`: `scenarios/NNN.yaml`, each complete, and `manifest.tsv` with what they differ in and their
+    digests. Raises InputError, before anything is written, with every finding in any of them.
+    """
+    combinations = list(itertools.product(*(_axis(text) for text in axes)))
+    if len(combinations) > MEMBERS:
+        raise InputError(f"--sweep: {len(combinations)} combinations; at most {MEMBERS} at once")
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder}: is not empty; choose another folder with -o")
+    members = [scenario.load(file, [*overrides, *combination]).resolve() for combination in combinations]
+    texts = [scenario.dump(member) for member in members]
+    (folder / "scenarios").mkdir(parents=True)
+    with open(folder / "manifest.tsv", "w", encoding="utf-8", newline="") as table:
+        rows = csv.writer(table, delimiter="\t", lineterminator="\n")
+        for index, (text, combination) in enumerate(zip(texts, combinations, strict=True)):
+            (folder / "scenarios" / f"{index:03d}.yaml").write_text(text, encoding="utf-8")
+            rows.writerow([f"{index:03d}", hashlib.sha256(text.encode()).hexdigest(), *combination])
+    own = (f"--job-name={members[0].name}", f"--output={folder}/%a.log", f"--array=0-{len(texts) - 1}%{throttle}")
+    first = (f"--job-name={members[0].name}-warm-up", f"--output={folder}/warm-up.log")
+    short = ("--set", f"time.end={members[0].time.dt} ms", "--set", "output.report=false")
+    compiling = (str(folder / "scenarios" / "000.yaml"), *short)
+    return [
+        Job("warm_up", shared + first, compiling, folder=folder / "warm-up"),
+        Job("array", tuple(o for o in shared if "dependency" not in o) + own, (str(folder),), after="warm_up"),
+    ]
+
+
+def submit(jobs: list[Job]) -> dict[str, str]:
+    """Call sbatch for each job; returns their numbers by name. Raises StorageError with Slurm's words."""
+    numbers: dict[str, str] = {}
+    for job in jobs:
+        command = job.command(numbers.get(job.after or ""))
+        done = subprocess.run(command, env=os.environ | _settings(job), capture_output=True, text=True)
+        if done.returncode:
+            raise StorageError(f"sbatch: {done.stderr.strip() or done.returncode}")
+        numbers[job.name] = done.stdout.strip().partition(";")[0]
+    return numbers
+
+
+def lines(jobs: list[Job]) -> Iterable[str]:
+    """The same as shell commands, for a machine on which Slurm is, where it is not here."""
+    for job in jobs:
+        place = "".join(f"{name}={shlex.quote(value)} " for name, value in _settings(job).items())
+        command = shlex.join(job.command("@after@" if job.after else None)).replace("@after@", f"${job.after}")
+        yield f"{job.name}=$({place}{command})"
+
+
+def is_here() -> bool:
+    """Whether jobs can be submitted from this machine."""
+    return shutil.which("sbatch") is not None
+
+
+def _settings(job: Job) -> dict[str, str]:
+    """What the template finds in its environment: how Heartwright is called here, and the folder of the run."""
+    launcher = {"HEARTWRIGHT": os.environ.get("HEARTWRIGHT", str(REPOSITORY / "heartwright"))}
+    return launcher | ({"HEARTWRIGHT_FOLDER": str(job.folder)} if job.folder else {})
+
+
+def _axis(text: str) -> list[str]:
+    """`key=value` for every value of an axis; commas inside brackets belong to a value."""
+    key, equals, values = text.partition("=")
+    parts = re.split(r",(?![^\[{(]*[\]})])", values)
+    if not equals or not key or not all(part.strip() for part in parts):
+        raise InputError(f"--sweep {text}: write it as key=a,b,c, e.g. --sweep time.heart_rate=60bpm,75bpm")
+    return [f"{key}={part.strip()}" for part in parts]

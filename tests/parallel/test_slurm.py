@@ -1,0 +1,93 @@
+"""A real Slurm: submit, be asked to stop, requeue, resume, finish; an array with its warm-up; chains of jobs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import heart
+import mpi
+from heartwright.output import audit, series
+from slurm_lab import Lab
+
+pytestmark = pytest.mark.parallel
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    try:
+        lab = Lab(tmp_path_factory.mktemp("slurm"))
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    yield lab
+    lab.stop()
+
+
+@pytest.fixture
+def submit(lab, tmp_path):
+    """`submit(text, *arguments)`: hand a scenario to Slurm; returns the numbers of its jobs by name."""
+
+    def call(text: str, *arguments: str) -> dict[str, str]:
+        path = heart.scenario(tmp_path, text)
+        env = mpi.environment(2, {"HEARTWRIGHT": f"{sys.executable} -m heartwright"}) | {
+            name: lab.env[name] for name in ("PATH", "SLURM_CONF")
+        }
+        command = [sys.executable, "-m", "heartwright", "submit", str(path), *arguments]
+        done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return dict(part.split() for part in done.stdout.partition(";")[0].split(", "))
+
+    return call
+
+
+def outcome(folder: Path) -> str:
+    path = folder / "run.json"
+    return json.loads(path.read_text())["outcome"] if path.exists() else ""
+
+
+def test_a_job_that_is_asked_to_stop_is_requeued_and_ends_where_it_would_have(lab, submit, tmp_path):
+    folder = tmp_path / "run"
+    job = submit(heart.ONE_VENTRICLE.replace("end: 20 ms", "end: 150 ms"), "-o", str(folder), "--ranks", "2")["run"]
+    log = folder.parent / f"run-{job}.log"
+
+    def steps() -> int:
+        return len(series.read(folder / "series.csv")["time"]) if (folder / "series.csv").exists() else 0
+
+    lab.wait(lambda: steps() > 3, 60, "third step")
+    lab.ask("scancel", "--batch", "--signal=USR1", job)
+    lab.wait(lambda: lab.state(job) == "PENDING", 30, "requeued job")
+    assert outcome(folder) == "stopped" and steps() < 150
+    assert "srun ended with code 85" in log.read_text()
+    # Slurm holds it back for two minutes, and the node refuses it within the second in which it was ended.
+    lab.ask("scontrol", "update", f"jobid={job}", "StartTime=now+5seconds")
+    lab.wait(lambda: lab.state(job) == "COMPLETED", 90, "completed job")
+    assert outcome(folder) == "done"
+    np.testing.assert_array_equal(series.read(folder / "series.csv")["time"], np.arange(151))
+    assert list(audit.findings(folder, [])) == []
+
+
+def test_a_sweep_compiles_once_and_then_runs_its_members(lab, submit, tmp_path):
+    folder = tmp_path / "sweep"
+    values = ",".join(f"{value} kPa" for value in range(900, 980, 10))
+    short = heart.ONE_VENTRICLE.replace("end: 20 ms", "end: 3 ms")
+    jobs = submit(short, "--sweep", f"mechanics.bulk_modulus={values}", "-o", str(folder), "--ranks", "1")
+    assert set(jobs) == {"warm_up", "array"}
+    runs = [folder / f"{index:03d}" for index in range(8)]
+    lab.wait(lambda: all(outcome(run) == "done" for run in runs), 120, "members done")
+    status = subprocess.run(
+        [sys.executable, "-m", "heartwright", "status", str(folder)], env=lab.env, capture_output=True, text=True
+    )
+    assert status.stdout.splitlines()[-1] == "8 done"
+    assert "mechanics.bulk_modulus=970 kPa" in status.stdout.splitlines()[7]
+
+
+def test_a_job_after_one_that_failed_never_starts(lab, submit, tmp_path):
+    failing = lab.ask("sbatch", "--parsable", f"--output={tmp_path}/fails.log", "--wrap", "exit 3")
+    job = submit(heart.ONE_VENTRICLE, "-o", str(tmp_path / "run"), "--after", failing)["run"]
+    lab.wait(lambda: lab.state(failing) == "FAILED", 30, "failed job")
+    lab.wait(lambda: lab.state(job) in ("CANCELLED", "PENDING"), 30, "state of the second")
+    assert not (tmp_path / "run").exists()
+    lab.ask("scancel", job)

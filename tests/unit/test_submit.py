@@ -1,0 +1,83 @@
+"""Submit and status: what Slurm is asked, what is refused before, and how runs stand."""
+
+import json
+
+import pytest
+
+import heart
+from heartwright import cli, status, submit
+from heartwright.errors import InputError
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    monkeypatch.setattr(submit, "is_here", lambda: False)
+    return heart.scenario(tmp_path, heart.ONE_VENTRICLE)
+
+
+def call(file, *arguments) -> int:
+    return cli.main(["submit", str(file), "-o", str(file.parent / "out"), *arguments])
+
+
+def test_where_slurm_is_not_its_commands_are_printed(file, capsys):
+    assert (
+        call(file, "--ranks", "16", "--nodes", "2", "--time", "1:00:00", "--set", "time.end=5 ms", "--after", "7") == 0
+    )
+    (line,) = capsys.readouterr().out.splitlines()[1:]
+    for part in (
+        "--nodes=2",
+        "--ntasks-per-node=16",
+        "--time=1:00:00",
+        "--dependency=afterok:7",
+        "--set 'time.end=5 ms'",
+    ):
+        assert part in line
+    assert "HEARTWRIGHT_FOLDER=" in line and str(submit.TEMPLATE) in line
+
+
+def test_the_members_of_a_sweep_are_complete_scenarios(file, capsys):
+    assert call(file, "--sweep", "time.end=5 ms,6 ms", "--sweep", "mechanics.bulk_modulus=1 MPa,2 MPa") == 0
+    folder = file.parent / "out"
+    rows = [row.split("\t") for row in (folder / "manifest.tsv").read_text().splitlines()]
+    assert [row[2:] for row in rows][2] == ["time.end=6 ms", "mechanics.bulk_modulus=1 MPa"] and len(rows) == 4
+    assert "end: 6.0 ms" in (folder / "scenarios" / "003.yaml").read_text()
+    printed = capsys.readouterr().out
+    assert "--array=0-3%8" in printed and "--dependency=afterok:$warm_up" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sweep", "mechanics.bulk_modulus=1 MPa,-2 MPa"], "mechanics.bulk_modulus"),
+        (["--sweep", "time.end"], "write it as key=a,b,c"),
+        (["--sweep", "time.end=1 ms,,2 ms"], "write it as key=a,b,c"),
+        (["--time", "soon"], "write it as Slurm does"),
+        (["--time", "1; rm -rf /"], "write it as Slurm does"),
+        (["--after", "$(id)"], "give the number of a job"),
+        (["--set", "time.dT=1 ms"], "unknown key"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_written(file, capsys, arguments, message):
+    assert call(file, *arguments) == 64
+    assert message in capsys.readouterr().err
+    assert not (file.parent / "out").exists()
+
+
+def test_values_in_brackets_keep_their_commas():
+    text = "stimuli=[{name: a, where: b}],[{name: c, where: d}]"
+    assert submit._axis(text) == ["stimuli=[{name: a, where: b}]", "stimuli=[{name: c, where: d}]"]
+
+
+def test_the_status_of_a_sweep_counts_its_members(tmp_path):
+    (tmp_path / "manifest.tsv").write_text("".join(f"00{n}\t0\ta={n}\n" for n in range(3)))
+    for name, outcome in (("000", "done"), ("001", "running")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "resolved.yaml").touch()
+        (tmp_path / name / "log.txt").write_text("t 1 ms\nt 2 ms\n")
+        (tmp_path / name / "run.json").write_text(json.dumps({"outcome": outcome}))
+    lines = list(status.lines(tmp_path))
+    assert lines[0].split() == ["000", "done", "a=0", "t", "2", "ms"]
+    assert lines[1].startswith("001  died") and lines[2].startswith("002  waiting")
+    assert lines[3] == "1 done, 1 died, 1 waiting"
+    with pytest.raises(InputError, match="no run and no sweep here"):
+        list(status.lines(tmp_path / "000" / "none"))
