@@ -8,6 +8,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 import heart
+import mpi  # noqa: F401 - for the scripts, which cannot know where the tests lie
+from cup import cup, write  # noqa: F401
 from heart import differences  # noqa: F401
 from heartwright.output import series as traces
 
