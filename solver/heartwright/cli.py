@@ -18,6 +18,7 @@ from heartwright.errors import BAD_INPUT, DONE, INTERNAL, STORAGE, HeartwrightEr
 
 LOCK = ".lock"
 UNUSED = {LOCK, "resolved.yaml", "log.txt"}  # what a run folder holds before there are results
+OPTION_FILES = (".petscrc", "petscrc", "dolfinx_jit_options.json")
 INTERRUPTED = 130  # as shells say it: 128 + SIGINT
 PATIENCE = 10.0  # seconds that a failed rank waits for the others to fail too
 
@@ -282,6 +283,8 @@ def _world() -> Any:
 
 def _leave_the_users_folder() -> None:
     """Compute from `/`: DOLFINx and PETSc read option files from the current folder, and those can run code."""
+    if ignored := [name for name in OPTION_FILES if os.path.lexists(name)]:
+        _print_once(f"note: not read: {', '.join(ignored)}")
     os.chdir("/")
 
 
@@ -355,8 +358,7 @@ def _leave(message: str, code: int) -> int:
     parallel = sys.modules.get("mpi4py.MPI")
     comm = parallel.COMM_WORLD if parallel else None
     if comm is None or comm.size == 1:
-        if _first_of_the_job():
-            _print(message)
+        _print_once(message)
         return code
     if comm.rank == 0:
         _print(message)
@@ -380,6 +382,11 @@ def _first_of_the_job() -> bool:
     """Whether this process is rank 0, as far as the launcher's environment tells (MPI may not have been started)."""
     names = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID")
     return next((os.environ[name] for name in names if name in os.environ), "0") == "0"
+
+
+def _print_once(message: str) -> None:
+    if _first_of_the_job():
+        _print(message)
 
 
 def _print(message: str) -> None:

@@ -3,6 +3,8 @@
 import json
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +119,10 @@ def test_a_reproducible_run_stopped_anywhere_is_the_unbroken_run_to_the_last_bit
     assert (part / "series.csv").read_bytes() == (whole / "series.csv").read_bytes()
     state = "checkpoints/ck-000000008/state.h5"
     assert (part / state).read_bytes() == (whole / state).read_bytes()
+
+
+@pytest.mark.slow
+def test_twenty_sudden_deaths_leave_results_that_can_be_read_and_a_run_that_can_go_on(repository):
+    script = repository / "benchmarks" / "reliability" / "kills.py"
+    done = subprocess.run([sys.executable, script, "--kills", "20"], capture_output=True, text=True, check=True)
+    assert "20 left results that can be read, 20 ended as the unbroken run" in done.stdout

@@ -180,7 +180,7 @@ def test_python_files_of_the_current_folder_are_not_imported(tmp_path):
         [sys.executable, "-m", "heartwright", "check", str(QUICKSTART)],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "note: not read: .petscrc\n")
 
 
 def test_option_files_of_the_current_folder_are_not_read(tmp_path):
@@ -199,7 +199,7 @@ heartwright.simulation = sys.modules["heartwright.simulation"] = types.SimpleNam
 sys.exit(cli.main(["run", {str(QUICKSTART)!r}]))
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "note: not read: .petscrc\n")
 
 
 def test_what_a_run_on_patients_data_writes_is_hidden_from_others(simulation, tmp_path):
