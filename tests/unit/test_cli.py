@@ -180,7 +180,7 @@ def test_python_files_of_the_current_folder_are_not_imported(tmp_path):
         [sys.executable, "-m", "heartwright", "check", str(QUICKSTART)],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "note: not read: .petscrc\n")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_option_files_of_the_current_folder_are_not_read(tmp_path):
