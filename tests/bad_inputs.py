@@ -134,6 +134,10 @@ CASES = [
     Bad(11, "step longer than the run", ("must not be larger than the run",), edited("dt: 1 ms", "dt: 100 ms")),
     Bad(12, "missing unit", ("a", "unit"), edited("a: 10 kPa", "a: 10")),
     Bad(13, "wrong dimension", ("mm",), edited("a: 10 kPa", "a: 10 mm")),
+    Bad(14, "pressure that no heart has", ("is no resting pressure: wrong unit?",), edited(
+        "mechanics: {", "mechanics: {prestress: {lv: 8 MPa}, ")),
+    Bad(14, "rhythm that no heart has", ("bpm: wrong unit?",), edited(
+        "av_delay: 1 ms", "av_delay: 1 ms, heart_rate: 75 Hz")),
     Bad(15, "negative stiffness", ("a",), edited("a: 10 kPa", "a: -10 kPa")),
     Bad(15, "negative conductivity", ("fibre",), edited("fibre: 3 mS/mm", "fibre: -3 mS/mm")),
     Bad(16, "parameters without convexity", ("b",), edited("b: 1", "b: -1")),

@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--reruns", type=int, default=10)
+    parser.add_argument("--each", type=int, default=1, help="stop after every so many steps only")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -41,10 +42,10 @@ def whole(folder: Path, path: Path, ranks: int) -> Path:
     return run
 
 
-def identical_restarts(folder: Path, path: Path, ranks: int, steps: int) -> int:
-    """How many runs that were ended after each step, and restarted, are the unbroken one."""
+def identical_restarts(folder: Path, path: Path, ranks: int, steps: int, stops: range) -> int:
+    """How many runs that were ended after these steps, and restarted, are the unbroken one."""
     reference, equal = (whole(folder, path, ranks) / "series.csv").read_bytes(), 0
-    for step in range(1, steps + 1):
+    for step in stops:
         run = folder / "part"
         command(ranks, "run", str(path), "-o", str(run), "--force", "--set", f"time.end={step} ms")
         command(ranks, "restart", str(run), "--set", f"time.end={steps} ms")

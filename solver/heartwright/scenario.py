@@ -23,7 +23,7 @@ from heartwright.odes.model import list_models
 from heartwright.output.spec import OutputSpec
 from heartwright.pathologies import Pathology
 from heartwright.spec import Spec
-from heartwright.units import Frequency, Time
+from heartwright.units import MMHG, Frequency, Time
 
 Positive = Annotated[Time, Field(gt=0)]
 KeyPath = tuple[str | int, ...]
@@ -132,6 +132,7 @@ def contradictions(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
         if getattr(scenario, block) is None:
             yield (block,), "is required: a beat needs electrophysiology, mechanics and circulation"
     yield from _late_stimuli(scenario)
+    yield from _implausible(scenario)
     if scenario.mechanics:
         yield from _loose_boundaries(scenario.mechanics)
     yield from _unknown_models(scenario)
@@ -158,6 +159,19 @@ def _late_stimuli(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
             yield (
                 ("electrophysiology", "stimuli", index, "start"),
                 f"stimulus '{stimulus.name}' starts at {start:g} ms, after the end at {end:g} ms",
+            )
+
+
+def _implausible(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
+    """Numbers that no heart has, of a mouse or of a man: most often the unit is another one."""
+    cycle = scenario.time.cycle_length
+    if not 50 <= cycle <= 10_000:
+        yield ("time", "cycle_length"), f"a cycle of {cycle:g} ms is {60_000 / cycle:.3g} bpm: wrong unit?"
+    for cavity, pressure in ((scenario.mechanics and scenario.mechanics.prestress) or {}).items():
+        if not 0 <= pressure / MMHG <= 60:
+            yield (
+                ("mechanics", "prestress", cavity),
+                f"{pressure / MMHG:.3g} mmHg is no resting pressure: wrong unit?",
             )
 
 

@@ -44,8 +44,10 @@ def _outcome(folder: Path) -> tuple[str, str]:
 def _held(lock: Path) -> bool:
     """Whether a process writes in this folder, as far as the file system can tell."""
     try:
-        with open(lock, "a") as file:
+        with open(lock) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
     except OSError:
         return True
     return False

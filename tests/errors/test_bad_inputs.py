@@ -62,4 +62,4 @@ def test_a_bad_input_gives_one_message_and_the_same_code_on_every_rank(answers, 
     if case.code:
         assert sum(bool(said.strip()) for _, said, *_ in everybody) == 1  # one rank speaks
     assert not any(left for *_, left in everybody)
-    assert max(seconds for *_, seconds, _ in everybody) < 5
+    assert max(seconds for *_, seconds, _ in everybody) < 20  # two where the ranks have cores of their own
