@@ -23,11 +23,11 @@ def main() -> None:
         folder = Path(place)
         path = scenario(folder, asked.steps, every=1)
         for ranks in asked.ranks:
-            print(
-                f"{ranks} ranks: {identical_restarts(folder, path, ranks, asked.steps)} of {asked.steps} restarts and "
-                f"{identical_reruns(folder, path, ranks, asked.reruns)} of {asked.reruns} reruns identical",
-                flush=True,
-            )
+            stops = range(asked.each, asked.steps, asked.each)
+            restarts = identical_restarts(folder, path, ranks, asked.steps, stops)
+            print(f"{ranks} ranks: {restarts} of {len(stops)} restarts identical", flush=True)
+            reruns = identical_reruns(folder, path, ranks, asked.reruns)
+            print(f"{ranks} ranks: {reruns} of {asked.reruns} reruns identical", flush=True)
         for first in asked.ranks:
             for second in asked.ranks:
                 apart = across(folder, path, first, second, asked.steps)

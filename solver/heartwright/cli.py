@@ -142,12 +142,33 @@ def status(folder: Path) -> None:
 @app.command()
 @FILE
 @SET
-def check(file: Path, overrides: tuple[str, ...]) -> None:
+@click.option("--estimate", is_flag=True, help="Take a few steps and say what the run will need.")
+def check(file: Path, overrides: tuple[str, ...], estimate: bool) -> None:
     """Find every mistake in the scenario FILE, without computing anything."""
     described = scenario.load(file, overrides).resolve()
     time_ = described.time
     steps = round(time_.duration / time_.dt)
-    click.echo(f"{file}: good. {described.name}: {time_.duration:g} ms in {steps} steps of {time_.dt:g} ms")
+    good = f"{file}: good. {described.name}: {time_.duration:g} ms in {steps} steps of {time_.dt:g} ms"
+    if estimate:
+        good += "\n" + _estimate(described)
+    if _first_of_the_job():
+        click.echo(good)
+
+
+def _estimate(described: scenario.Scenario) -> str:
+    comm = _world()
+    from heartwright import simulation
+    from heartwright.parallel import together
+
+    with together(comm):
+        folder = Path(tempfile.mkdtemp(prefix="heartwright-")) if comm.rank == 0 else None
+    folder = comm.bcast(folder)
+    _leave_the_users_folder()
+    try:
+        return simulation.estimate(described, folder, comm)
+    finally:
+        if comm.rank == 0:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Simulation: build the parts a scenario names, step them together, leave the results behind."""
 
 import contextlib
+import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,7 @@ from heartwright.stopping import Stop
 from heartwright.units import ML
 
 RETRIES = 4  # a step is halved at most this often before the run gives up
+PROBE = 5  # steps from which the time of a run is estimated
 OUTCOMES = {DONE: "done", DIVERGED: "diverged", STORAGE: "storage failed", RESUME: "stopped"}
 
 
@@ -74,6 +76,22 @@ def restart(folder: Path, comm: MPI.Comm, overrides: list[str] | None = None, ho
     begun = comm.bcast(bool(checkpoint.existing(folder / "checkpoints")))
     simulation = Simulation(scenario, folder, comm, Stop(comm, hours))
     return simulation.run(simulation.resume if begun else simulation.begin)
+
+
+def estimate(scenario: Scenario, folder: Path, comm: MPI.Comm) -> str:
+    """What a run on these ranks will take, in words, from its first steps, taken in `folder`. Collective."""
+    simulation = Simulation(scenario, folder, comm, Stop(comm))
+    simulation.begin()
+    filled = time.perf_counter() - simulation.started
+    step = simulation.probe()
+    memory = comm.allreduce(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    total = filled + step * simulation.clock.steps
+    ranks = f"{comm.size} rank{'s' if comm.size > 1 else ''}"
+    return (
+        f"about {_readable(total)} on {ranks} ({_readable(filled)} until the heart is filled, "
+        f"{step:.2g} s per step), {memory / 1e9:.2g} GB of memory, "
+        f"{simulation.recorder.bytes / 1e9:.2g} GB on disk; ask Slurm for a third more time"
+    )
 
 
 class Simulation:
@@ -129,6 +147,16 @@ class Simulation:
             if self.comm.rank == 0:
                 write_atomically(self.folder / "resolved.yaml", scenarios.dump(self.scenario))
         self.log.say(f"restarted at t {self.clock.t:.0f} ms")
+
+    def probe(self) -> float:
+        """Take a few steps; returns the mean time of one [s], without the first, which factorises anew."""
+        self._advance()
+        began = time.perf_counter()
+        for _ in range(PROBE):
+            self._advance()
+        self.recorder.close()
+        self.log.close()
+        return (time.perf_counter() - began) / PROBE
 
     def _loop(self) -> int:
         before, began = self.clock.n, time.perf_counter()

@@ -1,6 +1,7 @@
 """The time loop: failed steps are rolled back and halved; what cannot be solved ends with its state on disk."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -113,6 +114,20 @@ def test_a_disk_without_room_is_told_before_the_first_step(begun, tmp_path, monk
     folder = shutil.copytree(begun, tmp_path / "full")
     with pytest.raises(StorageError, match=r"this run needs about .* GB are free"):
         simulation.restart(folder, MPI.COMM_WORLD, ["time.end=2000 ms"])
+
+
+def test_what_a_run_will_take_is_estimated_from_a_few_steps(begun, tmp_path):
+    described = scenario.load(begun / "resolved.yaml", ["time.end=20000 ms"])
+    found = re.fullmatch(
+        r"about (\d+) min on 1 rank \(\d+ s until the heart is filled, ([\d.]+) s per step\), [\d.]+ GB of memory, "
+        r"([\d.]+) GB on disk; ask Slurm for a third more time",
+        simulation.estimate(described, tmp_path, MPI.COMM_WORLD),
+    )
+    assert found
+    minutes, step, disk = map(float, found.groups())
+    assert minutes == pytest.approx(20_000 * step / 60, rel=0.1, abs=1)
+    nodes, frames = 726, 20_000 / 4  # v, u (3) and activation in single precision
+    assert disk == pytest.approx(4 * 5 * nodes * frames / 1e9, rel=0.3)
 
 
 def test_every_run_can_be_verified(begun):

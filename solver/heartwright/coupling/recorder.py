@@ -91,9 +91,8 @@ class Recorder:
         columns = {"time": "ms"} | {name: unit for name, (_, unit) in self.row.items()}
         with together(self.comm):
             self.series = Series(self.folder / "series.csv", columns) if self.comm.rank == 0 else None
-        frames = 2 + self.clock.steps // max(1, round(self.spec.fields.every / self.clock.dt))
-        self._require_space(frames)
-        self.fields = self._fields("fields", self.spec.fields.of, frames) if self.spec.fields.of else None
+        layout.require_space(self.folder, self.bytes, self.comm)
+        self.fields = self._fields("fields", self.spec.fields.of, self._frames) if self.spec.fields.of else None
 
     def _truncate(self, t: float) -> None:
         """Drop what was written after time t [ms]."""
@@ -103,12 +102,16 @@ class Recorder:
         if self.fields:
             self.fields.truncate(t)
 
-    def _require_space(self, frames: int) -> None:
-        """Raises StorageError when the disk has no room for what is still to be written."""
-        nodes = self.heart.dofs()["tissue"]
-        fields = 4 * nodes * (frames * sum(WIDTHS.get(name, 1) for name in self.spec.fields.of) + MESH_NUMBERS)
-        rows = self.clock.steps * len(self.row) * DIGITS
-        layout.require_space(self.folder, fields + rows + self.checkpoints.bytes, self.comm)
+    @property
+    def bytes(self) -> int:
+        """What the whole run will take on disk."""
+        nodes, width = self.heart.dofs()["tissue"], sum(WIDTHS.get(name, 1) for name in self.spec.fields.of)
+        fields = 4 * nodes * (self._frames * width + MESH_NUMBERS)
+        return fields + self.clock.steps * len(self.row) * DIGITS + self.checkpoints.bytes
+
+    @property
+    def _frames(self) -> int:
+        return 2 + self.clock.steps // max(1, round(self.spec.fields.every / self.clock.dt))
 
     def _fields(self, name: str, of: tuple[str, ...], frames: int) -> Fields:
         values = self.heart.fields()
