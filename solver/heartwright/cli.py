@@ -17,7 +17,7 @@ from heartwright import __version__, scenario
 from heartwright.errors import BAD_INPUT, DONE, INTERNAL, STORAGE, HeartwrightError, InputError, StorageError
 
 LOCK = ".lock"
-UNUSED = {LOCK, "resolved.yaml", "log.txt"}  # what a run folder holds before there are results
+UNUSED = {LOCK, "resolved.yaml", "log.txt", "audit.jsonl"}  # what a run folder holds before there are results
 OPTION_FILES = (".petscrc", "petscrc", "dolfinx_jit_options.json")
 INTERRUPTED = 130  # as shells say it: 128 + SIGINT
 PATIENCE = 10.0  # seconds that a failed rank waits for the others to fail too

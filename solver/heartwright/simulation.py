@@ -117,7 +117,6 @@ class Simulation:
         try:
             with self.stop:
                 start()
-                self._note_start()
                 self._write_run_file("running")
                 return self._loop()
         except InputError:  # found before anything was computed: what lies in the folder stays as it is
@@ -128,6 +127,7 @@ class Simulation:
 
     def begin(self) -> None:
         """Fill the heart to the start of its beat and write the first row and frame."""
+        self._note_start()
         try:
             volumes = self.heart.fill(self.log.step)
         except SolveFailed as failure:
@@ -143,6 +143,7 @@ class Simulation:
         """Put the newest good checkpoint back."""
         for note in self.recorder.resume():
             self.log.say(note)
+        self._note_start()
         with together(self.comm):
             if self.comm.rank == 0:
                 write_atomically(self.folder / "resolved.yaml", scenarios.dump(self.scenario))

@@ -50,7 +50,7 @@ def outcome(folder: Path) -> str:
 
 def test_a_job_that_is_asked_to_stop_is_requeued_and_ends_where_it_would_have(lab, submit, tmp_path):
     folder = tmp_path / "run"
-    job = submit(heart.ONE_VENTRICLE.replace("end: 20 ms", "end: 150 ms"), "-o", str(folder), "--ranks", "2")["run"]
+    job = submit(heart.ONE_VENTRICLE.replace("end: 20 ms", "end: 100 ms"), "-o", str(folder), "--ranks", "2")["run"]
     log = folder.parent / f"run-{job}.log"
 
     def steps() -> int:
@@ -59,13 +59,13 @@ def test_a_job_that_is_asked_to_stop_is_requeued_and_ends_where_it_would_have(la
     lab.wait(lambda: steps() > 3, 60, "third step")
     lab.ask("scancel", "--batch", "--signal=USR1", job)
     lab.wait(lambda: lab.state(job) == "PENDING", 30, "requeued job")
-    assert outcome(folder) == "stopped" and steps() < 150
+    assert outcome(folder) == "stopped" and steps() < 100
     assert "srun ended with code 85" in log.read_text()
     # Slurm holds it back for two minutes, and the node refuses it within the second in which it was ended.
     lab.ask("scontrol", "update", f"jobid={job}", "StartTime=now+5seconds")
     lab.wait(lambda: lab.state(job) == "COMPLETED", 90, "completed job")
     assert outcome(folder) == "done"
-    np.testing.assert_array_equal(series.read(folder / "series.csv")["time"], np.arange(151))
+    np.testing.assert_array_equal(series.read(folder / "series.csv")["time"], np.arange(101))
     assert list(audit.findings(folder, [])) == []
 
 

@@ -184,6 +184,7 @@ def test_a_failure_while_filling_ends_before_the_beat_with_a_remedy(tmp_path, mo
     with pytest.raises(SolveFailed, match=r"passive filling: made to fail, before the first beat\. Try"):
         simulation.run(described, tmp_path / "run", MPI.COMM_WORLD)
     assert run_file(tmp_path / "run")["exit_code"] == 65
+    assert list(audit.findings(tmp_path / "run", [])) == []
 
 
 def test_our_own_mistakes_are_recorded_as_such(go_on, monkeypatch, tmp_path):
