@@ -1,6 +1,7 @@
 """A real Slurm of one node, started for a test and gone after it: munge, controller and daemon on the loopback."""
 
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -113,17 +114,19 @@ class Lab:
 
 def _end(pid: int, name: str) -> None:
     """SIGTERM, and SIGKILL after ten seconds, to the process if it is the daemon of that name."""
+    comm = Path(f"/proc/{pid}/comm")
     for number, patience in ((signal.SIGTERM, 50), (signal.SIGKILL, 10)):
-        for _ in range(patience):
-            comm = Path(f"/proc/{pid}/comm")
+        for attempt in range(patience):
             if not comm.exists() or not comm.read_text().startswith(name):
                 return
-            if _ == 0:
+            if attempt == 0:
                 os.kill(pid, number)
             time.sleep(0.2)
 
 
 def _user() -> str:
-    import pwd
-
-    return pwd.getpwuid(os.getuid()).pw_name
+    """The caller's name, which Slurm insists on. Raises RuntimeError for a number without a name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        raise RuntimeError(f"user {os.getuid()} has no name") from None
