@@ -78,7 +78,7 @@ class Lab:
         self._run("munged", f"--key-file={key}", "--origin=127.0.0.1", "--force", *options)
         self._run("slurmctld", "-f", str(self.folder / "slurm.conf"))
         self._run("slurmd", "-f", str(self.folder / "slurm.conf"), "-N", host)
-        self.wait(lambda: self.ask("sinfo", "-h", "-o", "%T") == "idle", 15, "an idle node")
+        self.wait(lambda: self.ask("sinfo", "-h", "-o", "%T") == "idle", 30, "an idle node")
 
     def _run(self, *command: str) -> None:
         subprocess.run(command, env=self.env, check=True, capture_output=True, timeout=20)

@@ -56,14 +56,14 @@ def test_a_job_that_is_asked_to_stop_is_requeued_and_ends_where_it_would_have(la
     def steps() -> int:
         return len(series.read(folder / "series.csv")["time"]) if (folder / "series.csv").exists() else 0
 
-    lab.wait(lambda: steps() > 3, 60, "third step")
+    lab.wait(lambda: steps() > 3, 180, "third step")
     lab.ask("scancel", "--batch", "--signal=USR1", job)
-    lab.wait(lambda: lab.state(job) == "PENDING", 30, "requeued job")
+    lab.wait(lambda: lab.state(job) == "PENDING", 180, "requeued job")
     assert outcome(folder) == "stopped" and steps() < 100
     assert "srun ended with code 85" in log.read_text()
     # Slurm holds it back for two minutes, and the node refuses it within the second in which it was ended.
     lab.ask("scontrol", "update", f"jobid={job}", "StartTime=now+5seconds")
-    lab.wait(lambda: lab.state(job) == "COMPLETED", 90, "completed job")
+    lab.wait(lambda: lab.state(job) == "COMPLETED", 180, "completed job")
     assert outcome(folder) == "done"
     np.testing.assert_array_equal(series.read(folder / "series.csv")["time"], np.arange(101))
     assert list(audit.findings(folder, [])) == []
@@ -76,7 +76,7 @@ def test_a_sweep_compiles_once_and_then_runs_its_members(lab, submit, tmp_path):
     jobs = submit(short, "--sweep", f"mechanics.bulk_modulus={values}", "-o", str(folder), "--ranks", "1")
     assert set(jobs) == {"warm_up", "array"}
     runs = [folder / f"{index:03d}" for index in range(8)]
-    lab.wait(lambda: all(outcome(run) == "done" for run in runs), 120, "members done")
+    lab.wait(lambda: all(outcome(run) == "done" for run in runs), 180, "members done")
     status = subprocess.run(
         [sys.executable, "-m", "heartwright", "status", str(folder)], env=lab.env, capture_output=True, text=True
     )
@@ -87,7 +87,7 @@ def test_a_sweep_compiles_once_and_then_runs_its_members(lab, submit, tmp_path):
 def test_a_job_after_one_that_failed_never_starts(lab, submit, tmp_path):
     failing = lab.ask("sbatch", "--parsable", f"--output={tmp_path}/fails.log", "--wrap", "exit 3")
     job = submit(heart.ONE_VENTRICLE, "-o", str(tmp_path / "run"), "--after", failing)["run"]
-    lab.wait(lambda: lab.state(failing) == "FAILED", 30, "failed job")
-    lab.wait(lambda: lab.state(job) in ("CANCELLED", "PENDING"), 30, "state of the second")
+    lab.wait(lambda: lab.state(failing) == "FAILED", 180, "failed job")
+    lab.wait(lambda: lab.state(job) in ("CANCELLED", "PENDING"), 180, "state of the second")
     assert not (tmp_path / "run").exists()
     lab.ask("scancel", job)
