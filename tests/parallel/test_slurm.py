@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -61,8 +62,10 @@ def test_a_job_that_is_asked_to_stop_is_requeued_and_ends_where_it_would_have(la
     lab.wait(lambda: lab.state(job) == "PENDING", 180, "requeued job")
     assert outcome(folder) == "stopped" and steps() < 100
     assert "srun ended with code 85" in log.read_text()
-    # Slurm holds it back for two minutes, and the node refuses it within the second in which it was ended.
-    lab.ask("scontrol", "update", f"jobid={job}", "StartTime=now+5seconds")
+    # Slurm holds it back for two minutes; the node refuses it while it cleans up, and within the second of its end.
+    lab.wait(lambda: lab.ask("sinfo", "-h", "-o", "%T") == "idle", 60, "idle node")
+    time.sleep(3)
+    lab.ask("scontrol", "update", f"jobid={job}", "StartTime=now")
     lab.wait(lambda: lab.state(job) == "COMPLETED", 180, "completed job")
     assert outcome(folder) == "done"
     np.testing.assert_array_equal(series.read(folder / "series.csv")["time"], np.arange(101))
