@@ -314,7 +314,7 @@ def _paths_of_files(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, N
         for index, child in enumerate(node.value):
             yield from _paths_of_files(child, (*path, index))
     elif isinstance(node.value, str) and (
-        path == ("mesh", "file") or (path[-1:] == ("model",) and node.value.endswith(".mmt"))
+        path[:2] in (("mesh", "file"), ("mesh", "also")) or (path[-1:] == ("model",) and node.value.endswith(".mmt"))
     ):
         yield path, node
 

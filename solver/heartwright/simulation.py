@@ -25,6 +25,7 @@ from heartwright.errors import (
     SolveFailed,
     StorageError,
 )
+from heartwright.files import write_atomically
 from heartwright.log import Log
 from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.solid import Solid
@@ -33,7 +34,6 @@ from heartwright.mesh.fibres import directions
 from heartwright.mesh.transfer import Transfer
 from heartwright.odes.model import read
 from heartwright.output import runfile
-from heartwright.output.files import write_atomically
 from heartwright.parallel import together
 from heartwright.parts import restore, snapshot
 from heartwright.scenario import Scenario
@@ -218,7 +218,7 @@ class Simulation:
             exit_code=exit_code,
             message=message,
             ranks=self.comm.size,
-            inputs=[Path(self.scenario.mesh.file)] if self.scenario.mesh.file else [],
+            inputs=[Path(name) for name in (self.scenario.mesh.file, *self.scenario.mesh.also) if name],
             dofs=self.heart.dofs(),
             wall_s=time.perf_counter() - self.started,
             phases=self.heart.watch.seconds,

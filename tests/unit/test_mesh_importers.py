@@ -6,7 +6,7 @@ import pytest
 
 from cup import CUP_REGIONS, cup, write
 from heartwright.errors import InputError
-from heartwright.mesh import importers, quality, surface
+from heartwright.mesh import importers, labels, quality, surface
 from heartwright.mesh.geometry import _prepare
 from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.spec import MeshSpec
@@ -75,7 +75,7 @@ def test_only_the_cells_of_the_myocardium_are_used(tmp_path):
 
 
 def test_the_unsigned_no_tag_is_not_a_tag():
-    tags = importers._tags(np.array([2**64 - 1, 0, 12], dtype=np.uint64))
+    tags = labels.integers(np.array([2**64 - 1, 0, 12], dtype=np.uint64))
     assert tags.tolist() == [-1, 0, 12]
 
 

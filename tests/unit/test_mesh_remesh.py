@@ -25,10 +25,10 @@ def fine():
 def test_a_coarser_heart_is_the_same_heart(fine):
     coarse = quality.checked(remesh(fine, 6.0), MeshSpec(file="fine.msh", unit="mm"))
     assert len(coarse.cells) < 0.7 * len(fine.cells)
-    assert quality.dihedral_angles(coarse.points, coarse.cells).min() > 3.0
+    assert quality.dihedral_angles(coarse.points, coarse.cells).min() > 8.0
     for name in ("lv_endo", "rv_endo"):
         # facets of 6 mm cut 1 % off both; the crease of the right one, inside its region, is rounded as well
-        assert cavity(coarse, name) == pytest.approx(cavity(fine, name), rel=0.03)
+        assert cavity(coarse, name) == pytest.approx(cavity(fine, name), rel=0.035)
         assert len(find_rims(coarse)[name]) == 1
     base = coarse.points[coarse.surface("base")]
     np.testing.assert_allclose(base[..., 2], 0.0, atol=1e-6)  # the line between base and walls stayed in its plane

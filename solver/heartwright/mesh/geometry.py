@@ -147,10 +147,13 @@ def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
 
 
 def _prepare(spec: MeshSpec) -> RawMesh:
-    from heartwright.mesh import generate, importers, quality, remesh
+    from heartwright.mesh import fill, generate, importers, quality, remesh
 
     raw = generate.generate(spec.generate) if spec.generate else importers.read(spec)
-    raw = quality.checked(raw.but(points=raw.points * spec.scale), spec)
+    raw = raw.but(points=raw.points * spec.scale)
+    if not len(raw.cells):
+        return quality.checked(fill.fill(raw, spec.size), spec)
+    raw = quality.checked(raw, spec)
     return quality.checked(remesh.remesh(raw, spec.size), spec) if spec.size else raw
 
 

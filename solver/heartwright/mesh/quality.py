@@ -1,18 +1,14 @@
 """Checks of a mesh before any solver sees it: every finding at once, in the user's words."""
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from heartwright.errors import InputError
 from heartwright.mesh import surface
-from heartwright.mesh.importers import UNIT
 from heartwright.mesh.raw import RawMesh
-from heartwright.mesh.spec import MeshSpec
+from heartwright.mesh.spec import UNIT, MeshSpec
 from heartwright.units import ML
 
 FLAT = 1e-7  # 6 V / (longest edge)^3 below which a tetrahedron has no volume; a sliver of 0.1 degrees has 1e-3
-RIGHT_WAY_ROUND = [1, 0, 2, 3]
 
 
 def checked(raw: RawMesh, spec: MeshSpec) -> RawMesh:
@@ -33,7 +29,8 @@ def checked(raw: RawMesh, spec: MeshSpec) -> RawMesh:
     volumes = surface.tet_volumes(raw.points, raw.cells)
     findings = _flat_cells(raw, volumes)
     if (volumes < 0.0).any():
-        findings += [] if "orientation" in spec.fix else [_inverted_cells(volumes)]
+        convention = (volumes < 0.0).all()  # the other order of corners, which cannot mean a folded mesh
+        findings += [] if convention or "orientation" in spec.fix else [_inverted_cells(volumes)]
         raw = _turned_round(raw, volumes)
     stop_at(findings + _bad_neighbours(raw) + _parts(raw) + _bad_regions(raw))
     raw = _on_the_boundary_only(_without_orphans(raw))
@@ -70,7 +67,7 @@ def _without_repeats(raw: RawMesh) -> RawMesh:
         notes.append(f"dropped {_count(len(raw.cells) - len(cells), 'tetrahedron')} listed more than once")
     if len(facets) < len(raw.facets):
         notes.append(f"dropped {_count(len(raw.facets) - len(facets), 'triangle')} listed more than once")
-    return raw.but(*notes, cells=raw.cells[cells], facets=raw.facets[facets], facet_tags=raw.facet_tags[facets])
+    return raw.keep_cells(cells).but(*notes, facets=raw.facets[facets], facet_tags=raw.facet_tags[facets])
 
 
 def _first_of_each(rows: np.ndarray) -> np.ndarray:
@@ -100,7 +97,7 @@ def _inverted_cells(volumes: np.ndarray) -> str:
 
 def _turned_round(raw: RawMesh, volumes: np.ndarray) -> RawMesh:
     cells = raw.cells.copy()
-    cells[volumes < 0.0] = cells[volumes < 0.0][:, RIGHT_WAY_ROUND]
+    cells[volumes < 0.0] = cells[volumes < 0.0][:, surface.RIGHT_WAY_ROUND]
     return raw.but(f"turned {_count((volumes < 0.0).sum(), 'inverted tetrahedron')} the right way round", cells=cells)
 
 
@@ -133,11 +130,10 @@ def _parts(raw: RawMesh) -> list[str]:
     order = np.argsort(keys, kind="stable")
     same = np.flatnonzero(keys[order][1:] == keys[order][:-1])
     a, b = order[same] // 4, order[same + 1] // 4
-    n = len(raw.cells)
-    parts, part = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(n, n)), directed=False)
+    sizes = np.sort(np.bincount(surface.components(len(raw.cells), a, b)))[::-1]
+    parts = len(sizes)
     if parts == 1:
         return []
-    sizes = np.sort(np.bincount(part))[::-1]
     shown = ", ".join(str(size) for size in sizes[:4]) + (", …" if parts > 4 else "")
     return [
         f"the tissue falls into {parts} parts that share no face ({shown} tetrahedra); one connected piece is expected"
@@ -170,15 +166,7 @@ def _without_orphans(raw: RawMesh) -> RawMesh:
     used[raw.cells] = True
     if used.all():
         return raw
-    number = np.cumsum(used) - 1
-    keep = used[raw.facets].all(axis=1)
-    return raw.but(
-        f"dropped {_count((~used).sum(), 'point')} that no tetrahedron uses",
-        points=raw.points[used],
-        cells=number[raw.cells],
-        facets=number[raw.facets[keep]],
-        facet_tags=raw.facet_tags[keep],
-    )
+    return raw.keep_points(used, f"dropped {_count((~used).sum(), 'point')} that no tetrahedron uses")
 
 
 def _on_the_boundary_only(raw: RawMesh) -> RawMesh:
@@ -248,7 +236,7 @@ def _unlikely(name: str, volume: float, spec: MeshSpec) -> list[str]:
     if low <= volume <= high:
         return []
     for unit, factor in UNIT.items():
-        other = volume * (factor / UNIT[spec.unit]) ** 3
+        other = volume * (factor / UNIT[spec.unit or "mm"]) ** 3
         if low <= other <= high:
             return [f"'{name}' encloses {volume / ML:.3g} mL; with `unit: {unit}` it would be {other / ML:.1f} mL"]
     return [

@@ -9,6 +9,8 @@ from heartwright.spec import Spec
 from heartwright.units import ML, Length, Volume
 
 Positive = Annotated[Length, Field(gt=0)]
+UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3}  # mm
+TagOrName = int | str
 
 
 class Ellipsoid(Spec):
@@ -83,8 +85,13 @@ Generator = Annotated[Ellipsoid | Biventricle | Slab, Field(discriminator="type"
 class MeshSpec(Spec):
     """The tissue: a tagged mesh file with its unit and regions, or a generated shape.
 
-    regions: our surface names (lv_endo, rv_endo, epi, base) -> the tag or tags they have in the file; left out, the
-        file's own names are used where they are ours. `myocardium` may name the tags of the tetrahedra to use.
+    file: tetrahedra with tagged surfaces, or a closed tagged surface, which is filled; any format of importers.py.
+    also: further files about the same points, whose triangles, tags and fields are added.
+    tags: which field of the file holds the tags, on its triangles, its points or its tetrahedra; found by itself
+        where only one can.
+    regions: our surface names (lv_endo, rv_endo, epi, base) -> the tag or tags they have in the file, as numbers or
+        by the names that the file gives them; left out, the file's own names are used where they are ours.
+        `myocardium` may give the tags of the tetrahedra to use.
     size: remesh a file from its surface at this edge length.
     fix: repairs that must be asked for, because the same symptom can also mean a damaged file.
     cavity_volumes: what each cavity of a file must enclose; a wrong unit shows here.
@@ -92,8 +99,10 @@ class MeshSpec(Spec):
     """
 
     file: str | None = None
-    unit: Literal["mm", "cm", "m"] | None = None
-    regions: dict[str, int | list[int]] = Field(default={})
+    also: tuple[str, ...] = ()
+    unit: Literal["mm", "cm", "m", "um"] | None = None
+    tags: str | None = None
+    regions: dict[str, TagOrName | tuple[TagOrName, ...]] = Field(default={})
     size: Positive | None = None
     fix: tuple[Literal["orientation"], ...] = ()
     cavity_volumes: tuple[Volume, Volume] = (20.0 * ML, 400.0 * ML)
@@ -106,8 +115,8 @@ class MeshSpec(Spec):
     def _one_source(self):
         if (self.file is None) == (self.generate is None):
             raise ValueError("give either `file` (with `unit`) or `generate`, not both and not neither")
-        if self.file is not None and self.unit is None:
-            raise ValueError("a mesh file needs its `unit`: mm, cm or m")
-        if self.file is None and (self.unit or self.regions or self.size or self.fix):
-            raise ValueError("unit, regions, size and fix belong to `file`; a generator has its own `size`")
+        if self.file is not None and self.unit is None and not self.file.endswith(".h5"):  # ours know theirs
+            raise ValueError(f"a mesh file needs its `unit`: {', '.join(UNIT)}")
+        if self.file is None and (self.also or self.unit or self.tags or self.regions or self.size or self.fix):
+            raise ValueError("also, unit, tags, regions, size and fix belong to `file`; a generator has its own `size`")
         return self

@@ -15,7 +15,7 @@ import h5py
 from mpi4py import MPI
 
 from heartwright.errors import InputError, StorageError
-from heartwright.output.files import storing, write_atomically
+from heartwright.files import storing, write_atomically
 from heartwright.parallel import together
 from heartwright.parts import Part, State
 

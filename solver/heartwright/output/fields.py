@@ -16,7 +16,7 @@ import numpy as np
 from mpi4py import MPI
 
 from heartwright.errors import StorageError
-from heartwright.output.files import storing, write_atomically
+from heartwright.files import storing, write_atomically
 from heartwright.parallel import together
 
 TYPE = np.dtype("<f4")  # single precision: pictures need no more, and runs fill half the disk
