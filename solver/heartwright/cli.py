@@ -1,4 +1,4 @@
-"""The command line: run, restart, check, show, list, compare, report, doctor."""
+"""The command line: run, restart, check, show, list, compare, report, doctor; and mesh, in a module of its own."""
 
 import contextlib
 import fcntl
@@ -13,8 +13,9 @@ from typing import Any, TextIO
 
 import click
 
-from heartwright import __version__, scenario
+from heartwright import __version__, scenario, start
 from heartwright.errors import BAD_INPUT, DONE, INTERNAL, HeartwrightError, InputError, StorageError
+from heartwright.mesh_commands import mesh
 
 LOCK = ".lock"
 UNUSED = {LOCK, "resolved.yaml", "log.txt"}  # what a run folder holds before there are results
@@ -46,7 +47,7 @@ def app() -> None:
 @click.option("--force", is_flag=True, help="Replace an earlier run in that folder.")
 def run(file: Path, overrides: tuple[str, ...], output: Path | None, force: bool) -> int:
     """Simulate the scenario FILE."""
-    comm = _world()
+    comm = start.world()
     from heartwright.parallel import together
 
     with together(comm):
@@ -57,7 +58,7 @@ def run(file: Path, overrides: tuple[str, ...], output: Path | None, force: bool
     from heartwright import simulation
 
     with _held(lock, folder):
-        _leave_the_users_folder()
+        start.leave_the_users_folder()
         return simulation.run(described, folder, comm)
 
 
@@ -66,7 +67,7 @@ def run(file: Path, overrides: tuple[str, ...], output: Path | None, force: bool
 @SET
 def restart(folder: Path, overrides: tuple[str, ...]) -> int:
     """Go on with the run in FOLDER from its newest checkpoint, on the same number of ranks."""
-    comm = _world()
+    comm = start.world()
     from heartwright.parallel import together
 
     folder = folder.absolute()
@@ -77,7 +78,7 @@ def restart(folder: Path, overrides: tuple[str, ...]) -> int:
     from heartwright import simulation
 
     with _held(lock, folder):
-        _leave_the_users_folder()
+        start.leave_the_users_folder()
         return simulation.restart(folder, comm, list(overrides))
 
 
@@ -150,6 +151,9 @@ def doctor() -> int:
     return DONE if healthy else INTERNAL
 
 
+app.add_command(mesh)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; every error becomes a message and an exit code. Raises nothing."""
     try:
@@ -170,27 +174,6 @@ def main(arguments: list[str] | None = None) -> int:
 def _usage(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     return f"\nTry: {context.command_path} --help" if context else ""
-
-
-def _world() -> Any:
-    """The communicator of all ranks, with what would run foreign code or hang shut out before anything starts."""
-    import petsc4py
-
-    petsc4py.init([sys.argv[0], "-skip_petscrc"])  # a .petscrc in the current folder can load libraries
-    from mpi4py import MPI
-
-    from heartwright.parallel import abort_on_uncaught
-
-    abort_on_uncaught(MPI.COMM_WORLD)
-    asked = int(os.environ.get("SLURM_STEP_NUM_TASKS") or os.environ.get("SLURM_NTASKS") or 1)
-    if asked > 1 and MPI.COMM_WORLD.size == 1:
-        raise InputError(f"Slurm started {asked} tasks, but MPI sees one: use `srun --mpi=pmix` (or mpirun)")
-    return MPI.COMM_WORLD
-
-
-def _leave_the_users_folder() -> None:
-    """Compute from `/`: DOLFINx and PETSc read option files from the current folder, and those can run code."""
-    os.chdir("/")
 
 
 def _prepare(folder: Path, force: bool) -> TextIO:

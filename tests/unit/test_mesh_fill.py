@@ -8,7 +8,7 @@ from cup import cup
 from heartwright.errors import InputError
 from heartwright.mesh import importers, labels, quality, surface
 from heartwright.mesh.fill import fill
-from heartwright.mesh.geometry import _prepare
+from heartwright.mesh.prepare import prepare
 from heartwright.mesh.spec import MeshSpec
 
 TISSUE, CAVITY = 80 * 80 * 40 - 40 * 40 * 20, 40 * 40 * 20
@@ -59,7 +59,7 @@ def test_a_closed_surface_without_labels_is_filled_and_its_sharp_edges_kept(tmp_
     found = importers.read(spec)
     assert set(np.unique(found.facet_tags)) == set(range(1, 12))  # of a box: 5 faces outside, 5 inside, the rim between
     tags = np.unique(found.facet_tags[np.isin(found.facets, _inner(found.points)).all(axis=1)]).tolist()
-    tissue, cavity = volumes(_prepare(spec.replace(regions={"lv_endo": tuple(tags)})))
+    tissue, cavity = volumes(prepare(spec.replace(regions={"lv_endo": tuple(tags)})))
     assert tissue == pytest.approx(TISSUE, rel=1e-9) and cavity == pytest.approx(CAVITY, rel=1e-9)
 
 
@@ -76,7 +76,7 @@ def test_labels_of_points_become_surfaces(tmp_path, gmsh):
     classes[_inner(points)[points[_inner(points), 2] == 40.0]] = 3  # the rim belongs to the cavity
     write_vtp(tmp_path / "cup.vtp", points, corners, classes)
     spec = MeshSpec(file=str(tmp_path / "cup.vtp"), unit="mm", regions={"base": 1, "epi": 2, "lv_endo": 3})
-    raw = _prepare(spec)
+    raw = prepare(spec)
     assert volumes(raw) == pytest.approx((TISSUE, CAVITY))
     assert any("tagged the surface of cup.vtp by 'class' on its points" in note for note in raw.notes)
 
@@ -86,7 +86,7 @@ def test_an_open_surface_is_refused_with_its_gap(tmp_path):
     meshio.Mesh(points, [("triangle", corners[3:])]).write(tmp_path / "cup.stl")
     spec = MeshSpec(file=str(tmp_path / "cup.stl"), unit="mm", regions={"lv_endo": 5})
     with pytest.raises(InputError, match=r"\d+ of its edges belong to one triangle and 0 to three or more, near \("):
-        _prepare(spec)
+        prepare(spec)
 
 
 def test_holes_are_shells_of_their_own(gmsh):
@@ -133,7 +133,7 @@ TAGS = {"regions": {"base": 11, "epi": 12, "lv_endo": 13, "rv_endo": 14}}
     ],
 )
 def test_real_hearts_have_their_published_volumes(shared_data, gmsh, file, changes, lv, rv, wall):
-    raw = _prepare(MeshSpec.model_validate({"unit": "mm", "file": str(shared_data / file)} | changes))
+    raw = prepare(MeshSpec.model_validate({"unit": "mm", "file": str(shared_data / file)} | changes))
     for name, expected in (("lv_endo", lv), ("rv_endo", rv)):
         volume = surface.enclosed_volume(raw.points, raw.surface(name)[:, ::-1])
         assert volume / 1000.0 == pytest.approx(expected, rel=1e-3)
@@ -144,7 +144,7 @@ def test_real_hearts_have_their_published_volumes(shared_data, gmsh, file, chang
 @pytest.mark.slow
 def test_the_surface_of_an_mri_fit_becomes_a_mesh_without_slivers(shared_data, gmsh):
     file = str(shared_data / "bivme_patient1/bivme_p1_ED_myocardium.vtp")
-    raw = _prepare(MeshSpec.model_validate({"file": file, "unit": "mm", "size": "4 mm"} | TAGS))
+    raw = prepare(MeshSpec.model_validate({"file": file, "unit": "mm", "size": "4 mm"} | TAGS))
     assert 18e3 < len(raw.cells) < 22e3
     assert quality.dihedral_angles(raw.points, raw.cells).min() > 8.0
 
@@ -153,5 +153,5 @@ def test_the_surface_of_an_mri_fit_becomes_a_mesh_without_slivers(shared_data, g
 def test_two_files_that_share_their_points_are_one_mesh(shared_data, part, volume):
     folder = shared_data / "ambit_lalv"
     spec = {"file": str(folder / "lalv_domain.xdmf"), "also": [str(folder / "lalv_boundary.xdmf")], "unit": "mm"}
-    raw = _prepare(MeshSpec.model_validate(spec | {"regions": {"myocardium": part, "wall": [1, 3, 4, 5]}}))
+    raw = prepare(MeshSpec.model_validate(spec | {"regions": {"myocardium": part, "wall": [1, 3, 4, 5]}}))
     assert surface.tet_volumes(raw.points, raw.cells).sum() / 1000.0 == pytest.approx(volume, rel=1e-3)

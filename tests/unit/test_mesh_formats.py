@@ -12,7 +12,7 @@ from cup import CUP_REGIONS, cup
 from heartwright.errors import InputError
 from heartwright.mesh import importers, surface
 from heartwright.mesh.formats import carp, foreign, native
-from heartwright.mesh.geometry import _prepare
+from heartwright.mesh.prepare import prepare
 from heartwright.mesh.spec import MeshSpec
 
 TISSUE, CAVITY = 80 * 80 * 40 - 40 * 40 * 20, 40 * 40 * 20
@@ -126,7 +126,7 @@ def written(request, tmp_path):
 
 
 def test_the_same_heart_comes_back(written):
-    raw = _prepare(spec_of(written))
+    raw = prepare(spec_of(written))
     assert surface.tet_volumes(raw.points, raw.cells).sum() == pytest.approx(TISSUE)
     assert surface.enclosed_volume(raw.points, raw.surface("lv_endo")[:, ::-1]) == pytest.approx(CAVITY)
     assert {name: len(raw.surface(name)) for name in raw.names} == {n: len(cup().surface(n)) for n in cup().names}
@@ -143,7 +143,7 @@ def test_a_file_that_ends_early_is_refused(written):
     for part in (0.0, 0.2, 0.6, 0.95):
         target.write_bytes(whole[: int(part * len(whole))])
         with pytest.raises(InputError) as caught:
-            _prepare(spec_of(written))
+            prepare(spec_of(written))
         assert "Traceback" not in str(caught.value) and len(str(caught.value)) < 2000
 
 
@@ -156,7 +156,7 @@ def test_flipped_bytes_give_a_mesh_or_a_reason(written):
             damaged[rng.randrange(len(damaged))] = rng.randrange(256)
         target.write_bytes(bytes(damaged))
         try:
-            _prepare(spec_of(written))
+            prepare(spec_of(written))
         except InputError as error:
             assert str(error).startswith("mesh.")
 
@@ -164,7 +164,7 @@ def test_flipped_bytes_give_a_mesh_or_a_reason(written):
 def test_another_format_under_this_name_is_refused(written):
     payload(written).write_bytes(b"PK\x03\x04" + bytes(2000))
     with pytest.raises(InputError, match=r"mesh\.(file|also)"):
-        _prepare(spec_of(written))
+        prepare(spec_of(written))
 
 
 @pytest.mark.parametrize("name", ["cup.h5", "cup.vtu"])

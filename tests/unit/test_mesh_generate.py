@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from heartwright.mesh import quality, surface
+from heartwright.mesh import checks, quality, surface
 from heartwright.mesh.geometry import find_rims
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec, Slab
 
@@ -31,7 +31,7 @@ def biventricle():
 @pytest.fixture(scope="module", params=[Ellipsoid(), Biventricle(size=7.0), Slab(lengths=(20.0, 7.0, 3.0), size=1.5)])
 def shape_and_mesh(request):
     shape = request.param
-    return shape, quality.checked(generate(shape), MeshSpec(generate=shape))
+    return shape, checks.checked(generate(shape), MeshSpec(generate=shape))
 
 
 def test_every_boundary_face_has_a_name(shape_and_mesh):
@@ -47,7 +47,7 @@ def test_no_slivers(shape_and_mesh):
 
 def test_ellipsoid_volumes_follow_the_formula():
     shape = Ellipsoid(size=4.0)
-    raw = quality.checked(generate(shape), MeshSpec(generate=shape))
+    raw = checks.checked(generate(shape), MeshSpec(generate=shape))
     inner = truncated_ellipsoid(shape.radius, shape.length, shape.base_height)
     outer = truncated_ellipsoid(shape.radius + shape.wall, shape.length + shape.apex_wall, shape.base_height)
     wall = surface.tet_volumes(raw.points, raw.cells).sum()
@@ -58,7 +58,7 @@ def test_ellipsoid_volumes_follow_the_formula():
 
 def test_biventricle_has_the_left_ventricle_of_the_ellipsoid_and_a_right_one_of_its_formula():
     shape = Biventricle(size=4.5)
-    raw = quality.checked(generate(shape), MeshSpec(generate=shape))
+    raw = checks.checked(generate(shape), MeshSpec(generate=shape))
     inner = truncated_ellipsoid(shape.radius, shape.length, shape.base_height)
     assert cavity(raw, "lv_endo") == pytest.approx(inner, rel=0.01)
     # the right cavity by midpoint quadrature on 0.5 mm cubes: inside its ellipsoid, outside the left epicardium

@@ -11,7 +11,8 @@ from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
 from heartwright.errors import InputError
-from heartwright.mesh import refine, surface
+from heartwright.mesh import fields, refine, surface
+from heartwright.mesh.prepare import prepare
 from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.spec import MeshSpec
 from heartwright.parallel import together
@@ -27,6 +28,7 @@ class Geometry:
         that refinement added follow): the same vertex has the same number on any number of ranks.
     rims: cavity surface -> closed loops of input vertices along its open edge, each running so that the cone lid over
         it closes the cavity with its normal pointing out of the cavity.
+    cell_fields, point_fields: directions from the mesh file, rows for local cells and for local P1 dofs.
     levels, parent_cells: how often it was refined, and the local parent cell of every local cell.
     """
 
@@ -51,7 +53,40 @@ class Geometry:
         self._node = np.zeros(self.n_vertices, dtype=np.int64)
         self._node[self.V1.dofmap.list] = mesh.geometry.dofmap
         self.input_vertex = input_vertex_of_node[self._node]
+        self.cell_fields: dict[str, np.ndarray] = {}
+        self.point_fields: dict[str, np.ndarray] = {}
         self._children: list[tuple[Geometry, object]] = []
+
+    def gathered_cells(self, values: np.ndarray) -> np.ndarray | None:
+        """Rows of local cells (n_cells, ...) in the order of the input, on rank 0; of unrefined meshes. Collective."""
+        return _gathered(self.comm, self.mesh.topology.original_cell_index, values)
+
+    def gathered_points(self, values: np.ndarray) -> np.ndarray | None:
+        """Rows of local P1 dofs (n_vertices, ...) in the order of the input vertices, on rank 0. Collective."""
+        owned = self.V1.dofmap.index_map.size_local
+        return _gathered(self.comm, self.input_vertex[:owned], values[:owned])
+
+    def whole(self) -> RawMesh | None:
+        """The mesh with its surfaces and fields on rank 0, vertices in the order of the input. Collective."""
+        cells = self.input_vertex[self.V1.dofmap.list]
+        owners, opposite = refine.cells_of_facets(self.mesh.topology, self.facets.indices)
+        triangles = np.take_along_axis(cells[owners], surface.FACES[opposite], axis=1)
+        points = self.gathered_points(self.points)
+        point_fields = {name: self.gathered_points(values) for name, values in self.point_fields.items()}
+        parts = self.comm.gather((cells, self.cell_fields, triangles, self.facets.values))
+        if parts is None:
+            return None
+        cells, fields, triangles, tags = zip(*parts, strict=True)
+        return RawMesh(
+            points,
+            np.vstack(cells),
+            np.vstack(triangles),
+            np.concatenate(tags),
+            {name: (tag,) for name, tag in self.names.items()},
+            notes=self.notes,
+            cell_fields={name: np.vstack([part[name] for part in fields]) for name in self.cell_fields},
+            point_fields=point_fields,
+        )
 
     @property
     def points(self) -> np.ndarray:
@@ -133,7 +168,13 @@ class Geometry:
             mesh, vertex, facets, into = refine.split(mesh, vertex, facets)
             parents = parents[into]
         child = Geometry(mesh, facets, self.names, self.rims, vertex, self.notes, self.levels + levels, parents)
-        self._children.append((child, Transfer(self, child)))
+        transfer = Transfer(self, child)
+        child.cell_fields = {name: values[parents] for name, values in self.cell_fields.items()}
+        child.point_fields = {
+            name: fields.principal(transfer.prolong(fields.tensors(values)))
+            for name, values in self.point_fields.items()
+        }
+        self._children.append((child, transfer))
         return child
 
 
@@ -142,19 +183,8 @@ def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
     raw = None
     with together(comm):
         if comm.rank == 0:
-            raw = _prepare(spec)
+            raw = fields.only_directions(prepare(spec), spec.fibres)
     return distribute(raw, comm)
-
-
-def _prepare(spec: MeshSpec) -> RawMesh:
-    from heartwright.mesh import fill, generate, importers, quality, remesh
-
-    raw = generate.generate(spec.generate) if spec.generate else importers.read(spec)
-    raw = raw.but(points=raw.points * spec.scale)
-    if not len(raw.cells):
-        return quality.checked(fill.fill(raw, spec.size), spec)
-    raw = quality.checked(raw, spec)
-    return quality.checked(remesh.remesh(raw, spec.size), spec) if spec.size else raw
 
 
 def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
@@ -170,7 +200,28 @@ def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
     )
     input_vertex = np.asarray(mesh.geometry.input_global_indices)
     tags = refine.facet_tags(mesh, input_vertex, *comm.bcast(raw.named_facets() if raw else None))
-    return Geometry(mesh, tags, {name: i for i, name in enumerate(names, 1)}, rims, input_vertex, notes)
+    geometry = Geometry(mesh, tags, {name: i for i, name in enumerate(names, 1)}, rims, input_vertex, notes)
+    geometry.cell_fields = _scattered(comm, raw.cell_fields if raw else {}, mesh.topology.original_cell_index)
+    geometry.point_fields = _scattered(comm, raw.point_fields if raw else {}, geometry.input_vertex)
+    return geometry
+
+
+def _gathered(comm: MPI.Comm, rows: np.ndarray, values: np.ndarray) -> np.ndarray | None:
+    """On rank 0 the rows of all ranks at their places. Collective."""
+    parts = comm.gather((np.asarray(rows), values))
+    if parts is None:
+        return None
+    whole = np.zeros((sum(len(own) for own, _ in parts), *values.shape[1:]), dtype=values.dtype)
+    for own, part in parts:
+        whole[own] = part
+    return whole
+
+
+def _scattered(comm: MPI.Comm, held: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
+    """From arrays that rank 0 holds, the `rows` that each rank asks for. Collective."""
+    asked = comm.gather(np.asarray(rows))
+    names = comm.bcast(tuple(held))
+    return {name: comm.scatter([held[name][own] for own in asked] if asked else None) for name in names}
 
 
 def find_rims(raw: RawMesh) -> dict[str, list[np.ndarray]]:

@@ -44,7 +44,7 @@ def labelled(raw: RawMesh, found: Contents, wanted: str | None) -> RawMesh:
         raise InputError(f"mesh.tags: {raw.source} has no field '{wanted}'{did_you_mean(wanted, names)}")
     if raw.facet_tags.any():
         return raw
-    triangles = _outside(raw)
+    triangles = outside(raw)
     if not _usable(raw.points, triangles):  # what is wrong is for the checks to say
         return raw
     name = field({k: v for k, v in found.point_data.items() if v.ndim == 1}, wanted, raw.source)
@@ -66,7 +66,7 @@ def _usable(points: np.ndarray, triangles: np.ndarray) -> bool:
     return bool(inside and len(triangles) and np.isfinite(points[triangles]).all())
 
 
-def _outside(raw: RawMesh) -> np.ndarray:
+def outside(raw: RawMesh) -> np.ndarray:
     """Boundary triangles, pointing outwards whichever way round cells or, without cells, triangles are listed."""
     if not len(raw.cells) and _usable(raw.points, raw.facets):
         return surface.outwards(raw.points, raw.facets, surface.shells(raw.facets, len(raw.points)))

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from heartwright.mesh.where import FibreRule, FibresBayer
+from heartwright.mesh.where import FibreRule, FibresBayer, FibresFile
 from heartwright.spec import Spec
 from heartwright.units import ML, Length, Volume
 
@@ -93,7 +93,8 @@ class MeshSpec(Spec):
         by the names that the file gives them; left out, the file's own names are used where they are ours.
         `myocardium` may give the tags of the tetrahedra to use.
     size: remesh a file from its surface at this edge length.
-    fix: repairs that must be asked for, because the same symptom can also mean a damaged file.
+    fix: repairs that must be asked for: `orientation` turns inverted cells round (they can also mean a folded mesh),
+        `slivers` remeshes from the surface, at its own edge length unless `size` is given, where cells are nearly flat.
     cavity_volumes: what each cavity of a file must enclose; a wrong unit shows here.
     refine: uniform refinements from the mechanics mesh to the electrophysiology mesh.
     """
@@ -104,7 +105,7 @@ class MeshSpec(Spec):
     tags: str | None = None
     regions: dict[str, TagOrName | tuple[TagOrName, ...]] = Field(default={})
     size: Positive | None = None
-    fix: tuple[Literal["orientation"], ...] = ()
+    fix: tuple[Literal["orientation", "slivers"], ...] = ()
     cavity_volumes: tuple[Volume, Volume] = (20.0 * ML, 400.0 * ML)
     generate: Generator | None = None
     scale: Annotated[float, Field(gt=0)] = 1.0
@@ -119,4 +120,8 @@ class MeshSpec(Spec):
             raise ValueError(f"a mesh file needs its `unit`: {', '.join(UNIT)}")
         if self.file is None and (self.also or self.unit or self.tags or self.regions or self.size or self.fix):
             raise ValueError("also, unit, tags, regions, size and fix belong to `file`; a generator has its own `size`")
+        if isinstance(self.fibres, FibresFile) and (self.generate or self.size or "slivers" in self.fix):
+            raise ValueError(
+                "fibres from a file belong to its cells: they need `file`, without `size` or fix: [slivers]"
+            )
         return self
