@@ -91,7 +91,10 @@ def import_(source: Path, given: list, output: Path | None, suggest: bool, force
 @mesh.command()
 @described
 def check(source: Path, given: list) -> None:
-    """Find everything that is wrong with a mesh; exit code 64 if anything is."""
+    """Find everything that is wrong with a mesh.
+
+    Every finding is one line with counts and places, the exit code then 64; a good mesh is summed up.
+    """
     from heartwright.mesh import prepare, quality
 
     raw = prepare.prepare(_spec(source, given))
@@ -133,7 +136,10 @@ def generate(shape: str, output: Path, force: bool, changes: tuple[str, ...]) ->
 @OUTPUT
 @FORCE
 def remesh(source: Path, given: list, output: Path, force: bool) -> None:
-    """Mesh the tissue anew from its surface at --size; regions stay, fields do not."""
+    """Mesh the tissue anew from its surface at --size.
+
+    Regions stay; fibres and other fields do not.
+    """
     from heartwright.mesh import prepare
 
     if "size" not in dict(given):
@@ -151,7 +157,10 @@ def remesh(source: Path, given: list, output: Path, force: bool) -> None:
 @FORCE
 @click.option("--levels", default=1, type=click.IntRange(1, 4), help="How often every tetrahedron is split into 8 [1].")
 def refine(source: Path, given: list, output: Path, force: bool, levels: int) -> None:
-    """Split every tetrahedron into eight, in parallel; surfaces and directions are carried over."""
+    """Split every tetrahedron into eight.
+
+    In parallel, each rank its own; surfaces and directions are carried over.
+    """
     comm = start.world()
     spec, write = _together(comm, source, given, output, force)
     _, geometry = _distributed(comm, spec)
@@ -163,7 +172,10 @@ def refine(source: Path, given: list, output: Path, force: bool, levels: int) ->
 @OUTPUT
 @FORCE
 def fibres(source: Path, given: list, output: Path, force: bool) -> None:
-    """Lay fibres by the rule `fibres` (--set fibres.endo='50 deg') and store f0, s0, n0 per cell, in parallel."""
+    """Lay fibres by a rule and store f0, s0, n0 per cell.
+
+    In parallel. The rule is Bayer's unless given: --set fibres.endo='50 deg'.
+    """
     comm = start.world()
     rule = [] if source.suffix in SCENARIOS else [("fibres", "{type: bayer}")]
     spec, write = _together(comm, source, [*rule, *given], output, force)
@@ -181,7 +193,10 @@ def fibres(source: Path, given: list, output: Path, force: bool) -> None:
 @OUTPUT
 @FORCE
 def coordinates(source: Path, given: list, output: Path, force: bool) -> None:
-    """Compute transmural, apicobasal and rotational coordinates, chambers and AHA segments, in parallel."""
+    """Compute heart coordinates and AHA segments.
+
+    In parallel: transmural, apicobasal, rotation, chamber and aha, stored per point.
+    """
     comm = start.world()
     spec, write = _together(comm, source, given, output, force)
     raw, geometry = _distributed(comm, spec)
@@ -195,7 +210,10 @@ def coordinates(source: Path, given: list, output: Path, force: bool) -> None:
 @described
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The picture to write (.png).")
 def picture(source: Path, given: list, output: Path) -> None:
-    """Draw the surfaces, the heart cut open, and the fibres and segments that the mesh carries."""
+    """Draw a mesh.
+
+    Its surfaces, the tissue cut open, and the fibres and segments that it carries.
+    """
     from heartwright.mesh import prepare
     from heartwright.output import mesh_pictures
 

@@ -114,6 +114,14 @@ def test_a_scenario_says_what_its_mesh_is(files, capsys):
     assert code == 0 and "lv_endo 32.0 mL" in out
 
 
+def test_a_scenario_forgets_the_regions_of_its_base_for_a_mesh_of_ours(files, capsys):
+    heartwright(capsys, "import", "cup.msh", "--unit", "mm", "--regions", REGIONS, "-o", "cup.h5")
+    (files / "base.yaml").write_text("mesh: {unit: cm, regions: {lv_endo: 99}}\n")
+    (files / "case.yaml").write_text("extends: base.yaml\nmesh: {file: cup.h5, unit: null, regions: null}\n")
+    code, out, _ = heartwright(capsys, "check", "case.yaml")
+    assert code == 0 and "lv_endo 32.0 mL" in out
+
+
 def test_a_septum_with_a_tag_of_its_own_belongs_to_its_cavity():
     """The wall of the cup's cavity in two tags is one endocardium, as it is in one."""
     raw = cup()

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from heartwright.mesh.where import FibreRule, FibresBayer, FibresFile
 from heartwright.spec import Spec
@@ -11,6 +11,7 @@ from heartwright.units import ML, Length, Volume
 Positive = Annotated[Length, Field(gt=0)]
 UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3}  # mm
 TagOrName = int | str
+Regions = Annotated[dict[str, TagOrName | tuple[TagOrName, ...]], BeforeValidator(lambda given: given or {})]
 
 
 class Ellipsoid(Spec):
@@ -103,7 +104,7 @@ class MeshSpec(Spec):
     also: tuple[str, ...] = ()
     unit: Literal["mm", "cm", "m", "um"] | None = None
     tags: str | None = None
-    regions: dict[str, TagOrName | tuple[TagOrName, ...]] = Field(default={})
+    regions: Regions = Field(default={})
     size: Positive | None = None
     fix: tuple[Literal["orientation", "slivers"], ...] = ()
     cavity_volumes: tuple[Volume, Volume] = (20.0 * ML, 400.0 * ML)
