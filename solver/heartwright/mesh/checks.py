@@ -10,6 +10,7 @@ from heartwright.mesh.spec import UNIT, MeshSpec
 from heartwright.units import ML
 
 FLAT = 1e-7  # 6 V / (longest edge)^3 below which a tetrahedron has no volume; a sliver of 0.1 degrees has 1e-3
+FAR = 1e30  # mm: coordinates beyond overflow when they are multiplied, as infinite ones do
 SLIVER = 5.0  # degrees: cells with a smaller dihedral angle are told
 EXTENT = (5.0, 500.0)  # mm, of any heart's longest side
 
@@ -44,7 +45,7 @@ def checked(raw: RawMesh, spec: MeshSpec) -> RawMesh:
 
 def _sound(raw: RawMesh) -> RawMesh:
     """The mesh without the cells and triangles that have corners without coordinates, to look for other findings."""
-    finite = np.append(np.isfinite(raw.points).all(axis=1), False)
+    finite = np.append((np.abs(raw.points) < FAR).all(axis=1), False)
 
     def sound(corners: np.ndarray) -> np.ndarray:
         inside = (corners >= 0) & (corners < len(raw.points))
@@ -57,7 +58,7 @@ def _sound(raw: RawMesh) -> RawMesh:
 def _broken_numbers(raw: RawMesh) -> list[str]:
     """Coordinates that are no numbers, and corners that are no points."""
     findings = []
-    bad = ~np.isfinite(raw.points).all(axis=1)
+    bad = ~(np.abs(raw.points) < FAR).all(axis=1)
     if bad.any():
         first = int(np.argmax(bad))
         where = ", ".join(f"{x:g}" for x in raw.points[first])

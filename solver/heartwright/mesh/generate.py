@@ -50,6 +50,12 @@ def session():
         gmsh.finalize()
 
 
+def version() -> str:
+    """The version of gmsh, which meshes depend on."""
+    with session() as gmsh:
+        return gmsh.option.getString("General.Version")
+
+
 def collect(model, names: dict[str, tuple[int, ...]], source: str) -> RawMesh:
     """The tetrahedra and the triangles of gmsh's physical groups, tagged with their group's number."""
     node_tags, coordinates, _ = model.mesh.getNodes()

@@ -2,14 +2,25 @@
 
 import numpy as np
 
-from heartwright.mesh import checks, fill, generate, importers, quality, remesh, surface
+from heartwright.mesh import cache, checks, fill, generate, importers, quality, remesh, surface
 from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.spec import MeshSpec
 
 
 def prepare(spec: MeshSpec) -> RawMesh:
-    """The mesh of a spec, read or generated; its notes say what was done to it. InputError with every finding."""
-    raw = generate.generate(spec.generate) if spec.generate else importers.read(spec)
+    """The mesh of a spec, read or generated; its notes say what was done to it. InputError with every finding.
+
+    What gmsh has to make is kept and used again (cache.py).
+    """
+    if spec.generate:
+        return cache.cached(spec, None, lambda: _made(spec, generate.generate(spec.generate)))
+    raw = importers.read(spec)
+    if spec.size or "slivers" in spec.fix or not len(raw.cells):
+        return cache.cached(spec, raw, lambda: _made(spec, raw))
+    return _made(spec, raw)
+
+
+def _made(spec: MeshSpec, raw: RawMesh) -> RawMesh:
     raw = raw.but(points=raw.points * spec.scale)
     if not len(raw.cells):
         raw = fill.fill(raw, spec.size)

@@ -118,7 +118,7 @@ class MeshSpec(Spec):
         if (self.file is None) == (self.generate is None):
             raise ValueError("give either `file` (with `unit`) or `generate`, not both and not neither")
         if self.file is not None and self.unit is None and not self.file.endswith(".h5"):  # ours know theirs
-            raise ValueError(f"a mesh file needs its `unit`: {', '.join(UNIT)}")
+            raise ValueError("a mesh file needs its `unit`: mm, cm, m or um")
         if self.file is None and (self.also or self.unit or self.tags or self.regions or self.size or self.fix):
             raise ValueError("also, unit, tags, regions, size and fix belong to `file`; a generator has its own `size`")
         if isinstance(self.fibres, FibresFile) and (self.generate or self.size or "slivers" in self.fix):

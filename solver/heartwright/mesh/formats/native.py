@@ -48,6 +48,26 @@ def read(path: Path) -> Contents:
     return contents
 
 
+def mesh(path: Path) -> RawMesh:
+    """The mesh of our own file as it was written, with its names and notes; ValueError as `read`."""
+    found = read(path)
+    with hdf5.opened(path) as file:
+        source, notes = str(file.attrs["source"]), tuple(map(str, file.attrs["notes"]))
+    names = {name: (tag,) for tag, name in found.labels.items()}
+    return RawMesh(
+        found.points,
+        found.corners["tetra"],
+        found.corners["triangle"],
+        found.data["triangle"]["tags"],
+        names,
+        source,
+        dict(found.labels),
+        notes,
+        {name: values for name, values in found.data["tetra"].items() if name != "tags"},
+        found.point_data,
+    )
+
+
 def _under(prefix: str, fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name.removeprefix(prefix): values for name, values in fields.items() if name.startswith(prefix)}
 
@@ -72,11 +92,11 @@ def write(path: Path, raw: RawMesh) -> None:
     arrays = geometry | {
         f"{where}/{name.replace('/', '_')}": values for where in CENTRES for name, values in getattr(raw, where).items()
     }
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     with storing(path):
         with h5py.File(partial, "w") as file:
             file.attrs.update({"format": FORMAT, "version": VERSION, "unit": "mm", "source": raw.source})
-            file.attrs["names"] = list(raw.names)
+            file.attrs["names"], file.attrs["notes"] = list(raw.names), list(raw.notes)
             file.attrs["sha256"] = digest(geometry)
             for name, values in arrays.items():
                 file.create_dataset(name, data=values)
