@@ -55,7 +55,6 @@ class Geometry:
         self.input_vertex = input_vertex_of_node[self._node]
         self.cell_fields: dict[str, np.ndarray] = {}
         self.point_fields: dict[str, np.ndarray] = {}
-        self._children: list[tuple[Geometry, object]] = []
 
     def gathered_cells(self, values: np.ndarray) -> np.ndarray | None:
         """Rows of local cells (n_cells, ...) in the order of the input, on rank 0; of unrefined meshes. Collective."""
@@ -146,12 +145,6 @@ class Geometry:
             raise InputError(f"mesh: '{name}' bounds no cavity; those that do: {', '.join(self.rims) or 'none'}")
         return name
 
-    def move_vertices(self, displacement: np.ndarray) -> None:
-        """Add a P1 displacement (n_vertices, 3), ghosts included, to the mesh and to every refined child of it."""
-        self.mesh.geometry.x[self._node] += displacement
-        for child, transfer in self._children:
-            child.move_vertices(transfer.prolong(displacement))
-
     def refined(self, levels: int) -> "Geometry":
         """The mesh with every tetrahedron split into 8, `levels` times, each rank keeping the children of its cells.
 
@@ -159,8 +152,6 @@ class Geometry:
         """
         if levels == 0:
             return self
-        from heartwright.mesh.transfer import Transfer
-
         mesh, facets, parents = self.mesh, self.facets, np.arange(len(self.mesh.geometry.dofmap))
         vertex = np.zeros(len(self.mesh.geometry.x), dtype=np.int64)
         vertex[self._node] = self.input_vertex
@@ -168,14 +159,17 @@ class Geometry:
             mesh, vertex, facets, into = refine.split(mesh, vertex, facets)
             parents = parents[into]
         child = Geometry(mesh, facets, self.names, self.rims, vertex, self.notes, self.levels + levels, parents)
-        transfer = Transfer(self, child)
         child.cell_fields = {name: values[parents] for name, values in self.cell_fields.items()}
-        child.point_fields = {
-            name: fields.principal(transfer.prolong(fields.tensors(values)))
-            for name, values in self.point_fields.items()
-        }
-        self._children.append((child, transfer))
+        if self.point_fields:
+            child.point_fields = self._point_fields_on(child)
         return child
+
+    def _point_fields_on(self, child: "Geometry") -> dict[str, np.ndarray]:
+        """The directions at the vertices of a refined child, between those at the vertices of this mesh."""
+        from heartwright.mesh.transfer import Transfer
+
+        prolong = Transfer(self, child).prolong
+        return {name: fields.principal(prolong(fields.tensors(v))) for name, v in self.point_fields.items()}
 
 
 def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
