@@ -68,8 +68,10 @@ class Geometry:
     def whole(self) -> RawMesh | None:
         """The mesh with its surfaces and fields on rank 0, vertices in the order of the input. Collective."""
         cells = self.input_vertex[self.V1.dofmap.list]
+        inverted = surface.tet_volumes(self.points, self.V1.dofmap.list) < 0.0
         owners, opposite = refine.cells_of_facets(self.mesh.topology, self.facets.indices)
         triangles = np.take_along_axis(cells[owners], surface.FACES[opposite], axis=1)
+        cells[inverted] = cells[inverted][:, surface.RIGHT_WAY_ROUND]
         points = self.gathered_points(self.points)
         point_fields = {name: self.gathered_points(values) for name, values in self.point_fields.items()}
         parts = self.comm.gather((cells, self.cell_fields, triangles, self.facets.values))
