@@ -119,7 +119,7 @@ def info(source: Path, given: list) -> None:
 @FORCE
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One of its sizes: --set size='5 mm'.")
 def generate(shape: str, output: Path, force: bool, changes: tuple[str, ...]) -> None:
-    """Mesh an idealised SHAPE: ellipsoid, biventricle or slab."""
+    """Mesh an idealised SHAPE: ellipsoid, biventricle, slab, tube, nozzle."""
     from heartwright.mesh import prepare
 
     write = _writer(output, force)

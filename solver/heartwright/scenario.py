@@ -32,6 +32,8 @@ SURFACES = {
     "ellipsoid": {"lv_endo", "epi", "base"},
     "biventricle": {"lv_endo", "rv_endo", "epi", "base"},
     "slab": {"xmin", "xmax", "ymin", "ymax", "zmin", "zmax"},
+    "tube": {"inlet", "outlet", "wall", "inner", "outer"},
+    "nozzle": {"inlet", "outlet", "wall"},
 }
 
 

@@ -80,7 +80,55 @@ class Slab(Spec):
         return ("xmin", "xmax", "ymin", "ymax", "zmin", "zmax")
 
 
-Generator = Annotated[Ellipsoid | Biventricle | Slab, Field(discriminator="type")]
+class Stenosis(Spec):
+    """A narrowing r(z) = R (1 − s/2 (1 + cos(2π (z − at)/length))) for |z − at| < length/2.
+
+    s is the part of the diameter that is lost at its narrowest: `severity`.
+    """
+
+    severity: Annotated[float, Field(gt=0, lt=1)]
+    at: Positive
+    length: Positive
+
+
+class Tube(Spec):
+    """A vessel about the z axis, from its inlet at z = 0 to its outlet at z = `length`: its lumen, or its wall.
+
+    Without `wall` the blood in it is meshed (surfaces inlet, outlet, wall), with it the wall around the blood (surfaces
+    inlet, outlet, inner, outer). Defaults: an adult's descending aorta.
+    """
+
+    type: Literal["tube"] = "tube"
+    radius: Positive = 12.0
+    length: Positive = 100.0
+    wall: Positive | None = None
+    stenosis: Stenosis | None = None
+    size: Positive = 3.0
+
+    @model_validator(mode="after")
+    def _stenosis_lies_inside(self):
+        narrow = self.stenosis
+        if narrow and not narrow.length / 2 < narrow.at < self.length - narrow.length / 2:
+            raise ValueError(
+                "the stenosis must lie between the ends of the tube: check stenosis.at and stenosis.length"
+            )
+        return self
+
+
+class Nozzle(Spec):
+    """The nozzle of the FDA's flow study (Hariharan et al. 2011, doi:10.1115/1.4003440): the liquid in it.
+
+    About the z axis: an inlet of radius 6 mm, a cone 22.685 mm long to a throat of radius 2 mm and length 40 mm, and a
+    sudden expansion to radius 6 mm. Surfaces: inlet, outlet, wall.
+    """
+
+    type: Literal["nozzle"] = "nozzle"
+    inlet: Positive = 40.0
+    outlet: Positive = 80.0
+    size: Positive = 1.0
+
+
+Generator = Annotated[Ellipsoid | Biventricle | Slab | Tube | Nozzle, Field(discriminator="type")]
 
 
 class MeshSpec(Spec):
