@@ -82,10 +82,7 @@ def import_(source: Path, given: list, output: Path | None, suggest: bool, force
         raise InputError("mesh import: say with -o where to write the mesh, or ask with --suggest what it holds")
     if output is not None:
         write = _writer(output, force)
-        raw = prepare.prepare(_spec(source, given))
-        _say(raw.notes)
-        write(output, raw)
-        click.echo(f"written: {output}")
+        _finish(write, output, prepare.prepare(_spec(source, given)))
 
 
 @mesh.command()
@@ -125,10 +122,7 @@ def generate(shape: str, output: Path, force: bool, changes: tuple[str, ...]) ->
     write = _writer(output, force)
     tree = Node({"generate": Node({"type": Node(shape, "SHAPE")}, "SHAPE")}, "SHAPE")
     pairs = [(f"generate.{key}", text) for key, text in map(_pair, changes)]
-    raw = prepare.prepare(_validated(tree, pairs))
-    _say(raw.notes)
-    write(output, raw)
-    click.echo(f"written: {output}")
+    _finish(write, output, prepare.prepare(_validated(tree, pairs)))
 
 
 @mesh.command()
@@ -145,10 +139,7 @@ def remesh(source: Path, given: list, output: Path, force: bool) -> None:
     if "size" not in dict(given):
         raise InputError("mesh remesh: give the wanted edge length, e.g. --size '4 mm'")
     write = _writer(output, force)
-    raw = prepare.prepare(_spec(source, given))
-    _say(raw.notes)
-    write(output, raw)
-    click.echo(f"written: {output}")
+    _finish(write, output, prepare.prepare(_spec(source, given)))
 
 
 @mesh.command()
@@ -164,7 +155,7 @@ def refine(source: Path, given: list, output: Path, force: bool, levels: int) ->
     comm = start.world()
     spec, write = _together(comm, source, given, output, force)
     _, geometry = _distributed(comm, spec)
-    _finish(comm, write, output, geometry.refined(levels).whole())
+    _finish_together(comm, write, output, geometry.refined(levels).whole())
 
 
 @mesh.command()
@@ -185,7 +176,7 @@ def fibres(source: Path, given: list, output: Path, force: bool) -> None:
     cells = range(geometry.mesh.topology.index_map(3).size_local)
     laid = {f.name: f.x.array.reshape(-1, 3)[: len(cells)] for f in directions(geometry, spec.fibres, "DG0")}
     laid = {name: geometry.gathered_cells(vectors) for name, vectors in laid.items()}
-    _finish(comm, write, output, raw and raw.but(cell_fields=raw.cell_fields | laid))
+    _finish_together(comm, write, output, raw and raw.but(cell_fields=raw.cell_fields | laid))
 
 
 @mesh.command()
@@ -203,7 +194,7 @@ def coordinates(source: Path, given: list, output: Path, force: bool) -> None:
     found = geometry.coordinates
     names = ("transmural", "apicobasal", "rotation", "chamber", "aha")
     values = {name: geometry.gathered_points(getattr(found, name).astype(float)) for name in names}
-    _finish(comm, write, output, raw and raw.but(point_fields=raw.point_fields | values))
+    _finish_together(comm, write, output, raw and raw.but(point_fields=raw.point_fields | values))
 
 
 @mesh.command()
@@ -290,15 +281,20 @@ def _distributed(comm, spec: MeshSpec):
     return raw, geometry.distribute(raw and fields.only_vectors(raw), comm)
 
 
-def _finish(comm, write, output: Path, raw) -> None:
+def _finish(write, output: Path, raw) -> None:
+    """Write a mesh and say what was done to it."""
+    _say(raw.notes)
+    write(output, raw)
+    click.echo(f"written: {output}")
+
+
+def _finish_together(comm, write, output: Path, raw) -> None:
     """Rank 0 writes the mesh, all ranks hear of it if that fails."""
     from heartwright.parallel import together
 
     with together(comm):
         if raw is not None:
-            _say(raw.notes)
-            write(output, raw)
-            click.echo(f"written: {output}")
+            _finish(write, output, raw)
 
 
 def _say(lines) -> None:

@@ -1,5 +1,8 @@
 """`heartwright mesh`: from a file as it is to a mesh that a scenario reads, with the reasons when it cannot."""
 
+import os
+import shutil
+
 import pytest
 
 from cup import CUP_REGIONS, cup, write
@@ -107,6 +110,16 @@ def test_generated_refined_and_with_fibres_a_mesh_goes_into_a_scenario(files, ca
         directions(build(spec, MPI.COMM_SELF), spec.fibres, "DG0")[0].x.array.reshape(-1, 3) for spec in (stored, rule)
     )
     assert abs((ours * theirs).sum(axis=1)).min() == pytest.approx(1.0, abs=1e-12)
+
+
+def test_a_mesh_is_drawn(files, capsys):
+    pytest.importorskip("pyvista")
+    if not (os.environ.get("DISPLAY") or shutil.which("xvfb-run")):
+        pytest.skip("no display and no xvfb-run")
+    assert heartwright(capsys, "generate", "ellipsoid", "--set", "size='12 mm'", "-o", "lv.h5")[0] == 0
+    code, _, err = heartwright(capsys, "picture", "lv.h5", "-o", "lv.png")
+    assert code == 0, err
+    assert (files / "lv.png").read_bytes().startswith(b"\x89PNG") and (files / "lv.png").stat().st_size > 10_000
 
 
 def test_a_scenario_says_what_its_mesh_is(files, capsys):
