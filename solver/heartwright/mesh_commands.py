@@ -146,6 +146,23 @@ def remesh(source: Path, given: list, output: Path, force: bool) -> None:
 @described
 @OUTPUT
 @FORCE
+@click.option("--cavity", default="lv_endo", help="The surface that the blood touches [lv_endo].")
+def blood(source: Path, given: list, output: Path, force: bool, cavity: str) -> None:
+    """Mesh the blood in a cavity.
+
+    Its wall conforms to the tissue; every rim is closed by a lid: surfaces wall, lid_1, lid_2.
+    """
+    from heartwright.mesh import blood as inside
+    from heartwright.mesh import prepare
+
+    write = _writer(output, force)
+    _finish(write, output, inside.blood(prepare.prepare(_spec(source, given)), cavity))
+
+
+@mesh.command()
+@described
+@OUTPUT
+@FORCE
 @click.option("--levels", default=1, type=click.IntRange(1, 4), help="How often every tetrahedron is split into 8 [1].")
 def refine(source: Path, given: list, output: Path, force: bool, levels: int) -> None:
     """Split every tetrahedron into eight.

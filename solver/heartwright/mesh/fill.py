@@ -7,6 +7,8 @@ from heartwright.mesh import remesh, surface
 from heartwright.mesh.generate import elements, session
 from heartwright.mesh.raw import RawMesh
 
+ALGORITHMS = (10, 1)  # of gmsh: HXT leaves fewer slivers, Delaunay fails less on coarse surfaces
+
 
 def fill(raw: RawMesh, size: float | None) -> RawMesh:
     """The volume inside the triangles of `raw`: as they are, or meshed anew with edges of about `size` mm.
@@ -45,36 +47,41 @@ def _closed(raw: RawMesh) -> tuple[np.ndarray, np.ndarray]:
 
 def _kept(raw: RawMesh, shells: np.ndarray) -> RawMesh:
     """Tetrahedra behind the triangles as they are, as large inside as the triangles are on the surface."""
-    used = np.unique(raw.facets)
-    with session() as gmsh:
+    for algorithm in ALGORITHMS:
         try:
-            model = gmsh.model
-            for shell in range(shells.max() + 1):
-                corners = raw.facets[shells == shell]
-                nodes = np.unique(corners)
-                model.addDiscreteEntity(2, shell + 1)
-                model.mesh.addNodes(2, shell + 1, nodes + 1, raw.points[nodes].ravel())
-                model.mesh.addElementsByType(shell + 1, 2, [], (corners + 1).ravel())
-            model.geo.addVolume([model.geo.addSurfaceLoop([i]) for i in _outermost_first(raw, shells)])
-            model.geo.synchronize()
-            gmsh.option.setNumber("Mesh.MeshSizeExtendFromBoundary", 1)
-            model.mesh.generate(3)
-            node_tags, coordinates, _ = model.mesh.getNodes()
-            cells = elements(model, 3, -1)
-        except Exception as reason:
-            raise InputError(
-                f"mesh.file: gmsh cannot fill the surface of {raw.source} ({reason}); give a `size` to mesh it anew"
-            ) from None
-    points = np.zeros((int(node_tags.max()), 3))
+            points, cells = _tetrahedra(raw, shells, algorithm)
+        except Exception as reason:  # of gmsh, which raises nothing narrower
+            failure = reason
+            continue
+        made = np.setdiff1d(cells, raw.facets)
+        note = f"filled the surface of {raw.source} with {len(cells)} tetrahedra and {len(made)} points"
+        return raw.but(note, points=points, cells=cells, point_fields={})
+    raise InputError(
+        f"mesh.file: gmsh cannot fill the surface of {raw.source} ({failure}); give a `size` to mesh it anew"
+    )
+
+
+def _tetrahedra(raw: RawMesh, shells: np.ndarray, algorithm: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points, those of the surface first, and cells by one of gmsh's algorithms."""
+    with session() as gmsh:
+        model = gmsh.model
+        for shell in range(shells.max() + 1):
+            corners = raw.facets[shells == shell]
+            nodes = np.unique(corners)
+            model.addDiscreteEntity(2, shell + 1)
+            model.mesh.addNodes(2, shell + 1, nodes + 1, raw.points[nodes].ravel())
+            model.mesh.addElementsByType(shell + 1, 2, [], (corners + 1).ravel())
+        model.geo.addVolume([model.geo.addSurfaceLoop([i]) for i in _outermost_first(raw, shells)])
+        model.geo.synchronize()
+        gmsh.option.setNumber("Mesh.MeshSizeExtendFromBoundary", 1)
+        gmsh.option.setNumber("Mesh.Algorithm3D", algorithm)
+        model.mesh.generate(3)
+        node_tags, coordinates, _ = model.mesh.getNodes()
+        cells = elements(model, 3, -1) - 1
+    points = np.zeros((max(int(node_tags.max()), len(raw.points)), 3))
     points[: len(raw.points)] = raw.points
     points[node_tags.astype(np.int64) - 1] = coordinates.reshape(-1, 3)
-    made = np.setdiff1d(cells - 1, used)
-    return raw.but(
-        f"filled the surface of {raw.source} with {len(cells)} tetrahedra and {len(made)} points",
-        points=points,
-        cells=cells - 1,
-        point_fields={},
-    )
+    return points, cells
 
 
 def _outermost_first(raw: RawMesh, shells: np.ndarray) -> list[int]:
