@@ -81,6 +81,36 @@ def test_labels_of_points_become_surfaces(tmp_path, gmsh):
     assert any("tagged the surface of cup.vtp by 'class' on its points" in note for note in raw.notes)
 
 
+@pytest.mark.parametrize("version", [42, 51])
+@pytest.mark.parametrize("binary", [True, False])
+def test_vtk_surfaces_with_fields_are_read(tmp_path, binary, version):
+    """As VTK itself writes them, with lines before the triangles and labels on both cells and points."""
+    pyvista = pytest.importorskip("pyvista")
+    from vtkmodules.vtkIOLegacy import vtkPolyDataWriter
+
+    points, corners, tags = shell()
+    mesh = pyvista.PolyData(points, np.column_stack([np.full(len(corners), 3), corners]).ravel(), lines=[2, 0, 1])
+    mesh.cell_data["surface"] = np.concatenate([[99], tags])
+    mesh.point_data["normal"] = points * 0.5
+    mesh.point_data["class"] = np.arange(len(points), dtype=np.uint8)
+    writer = vtkPolyDataWriter()
+    writer.SetFileName(str(tmp_path / "cup.vtk"))
+    writer.SetFileVersion(version)
+    writer.SetFileType(2 if binary else 1)
+    writer.SetInputData(mesh)
+    assert writer.Write()
+    found = importers.contents(MeshSpec(file=str(tmp_path / "cup.vtk"), unit="mm"))
+    np.testing.assert_array_equal(found.corners["triangle"], corners)
+    np.testing.assert_array_equal(found.data["triangle"]["surface"], tags)
+    np.testing.assert_allclose(found.points, points)
+    np.testing.assert_allclose(found.point_data["normal"], points * 0.5)
+    whole = (tmp_path / "cup.vtk").read_bytes()
+    for part in (0.3, 0.6, 0.9):
+        (tmp_path / "cup.vtk").write_bytes(whole[: int(part * len(whole))])
+        with pytest.raises(InputError, match=r"cup.vtk is damaged or not a .vtk mesh: "):
+            importers.contents(MeshSpec(file=str(tmp_path / "cup.vtk"), unit="mm"))
+
+
 def test_an_open_surface_is_refused_with_its_gap(tmp_path):
     points, corners, _ = shell()
     meshio.Mesh(points, [("triangle", corners[3:])]).write(tmp_path / "cup.stl")

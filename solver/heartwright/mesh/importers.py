@@ -7,7 +7,7 @@ import numpy as np
 
 from heartwright.errors import InputError, did_you_mean
 from heartwright.mesh import labels
-from heartwright.mesh.formats import carp, dolfin, foreign, native, tetgen, vtkxml, xdmf
+from heartwright.mesh.formats import carp, dolfin, foreign, native, tetgen, vtkpoly, vtkxml, xdmf
 from heartwright.mesh.formats.contents import Contents
 from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.spec import UNIT, MeshSpec
@@ -17,6 +17,7 @@ MYOCARDIUM = "myocardium"  # the only region made of cells
 
 READERS: dict[str, Callable[[Path], Contents]] = {
     **dict.fromkeys(foreign.FORMATS, foreign.read),
+    ".vtk": lambda path: vtkpoly.read(path) if vtkpoly.is_surface(path) else foreign.read(path),
     **dict.fromkeys((".vtu", ".vtp"), vtkxml.read),
     **dict.fromkeys((".xdmf", ".xmf"), xdmf.read),
     **dict.fromkeys((".pts", ".elem", ".lon", ".surf"), carp.read),
@@ -59,6 +60,8 @@ def _contents(path: Path, key: str) -> Contents:
         return READERS[path.suffix.lower()](path)
     except Exception as reason:
         text = str(reason) or type(reason).__name__
+        if isinstance(reason, LookupError | TypeError | AttributeError):  # a reader that lost its way
+            text = f"its structure cannot be followed ({type(reason).__name__}: {text})"
         raise InputError(f"{key}: {path.name} is damaged or not a {path.suffix} mesh: {text}") from None
 
 
