@@ -8,6 +8,7 @@ from cup import cup
 from heartwright.errors import InputError
 from heartwright.mesh import importers, labels, quality, surface
 from heartwright.mesh.fill import fill
+from heartwright.mesh.formats.contents import Contents
 from heartwright.mesh.prepare import prepare
 from heartwright.mesh.spec import MeshSpec
 
@@ -109,6 +110,15 @@ def test_vtk_surfaces_with_fields_are_read(tmp_path, binary, version):
         (tmp_path / "cup.vtk").write_bytes(whole[: int(part * len(whole))])
         with pytest.raises(InputError, match=r"cup.vtk is damaged or not a .vtk mesh: "):
             importers.contents(MeshSpec(file=str(tmp_path / "cup.vtk"), unit="mm"))
+
+
+def test_fields_of_decimals_on_points_are_not_mistaken_for_labels():
+    """A tetrahedral mesh without triangles that carries, say, segments and chambers as decimals is cut at its edges."""
+    raw = cup()
+    bare = raw.but(facets=raw.facets[:0], facet_tags=raw.facet_tags[:0])
+    fields = {"aha": np.ones(len(raw.points)), "chamber": np.ones(len(raw.points))}
+    found = labels.labelled(bare, Contents(raw.points, point_data=fields), None)
+    assert found.facet_tags.max() == 11 and "by its edges" in found.notes[-1]
 
 
 def test_an_open_surface_is_refused_with_its_gap(tmp_path):

@@ -47,7 +47,8 @@ def labelled(raw: RawMesh, found: Contents, wanted: str | None) -> RawMesh:
     triangles = outside(raw)
     if not _usable(raw.points, triangles):  # what is wrong is for the checks to say
         return raw
-    name = field({k: v for k, v in found.point_data.items() if v.ndim == 1}, wanted, raw.source)
+    likely = {k: v for k, v in found.point_data.items() if v.dtype.kind in "iub" or k in (wanted, *KNOWN)}
+    name = field(likely, wanted, raw.source)
     names = dict(enumerate(found.sets, 1))
     if found.sets:
         inside = np.stack([mask[triangles].all(axis=1) for mask in found.sets.values()])
