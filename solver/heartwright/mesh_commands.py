@@ -68,21 +68,26 @@ def mesh() -> None:
 @described
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write: .h5 (ours), .vtu or .pts (CARP).")
 @click.option("--suggest", is_flag=True, help="Propose unit and regions from the shape, print them, and use them.")
+@click.option("--picture", "drawing", type=click.Path(path_type=Path), help="Also draw the mesh into this .png.")
 @FORCE
-def import_(source: Path, given: list, output: Path | None, suggest: bool, force: bool) -> None:
+def import_(source: Path, given: list, output: Path | None, suggest: bool, drawing: Path | None, force: bool) -> None:
     """Read, check and, where asked, repair a mesh; write it to OUTPUT."""
     from heartwright.mesh import prepare
     from heartwright.mesh import suggest as shapes
 
     if suggest:
         proposed = shapes.propose(_spec(source, given, unit="mm"))
-        click.echo("\n".join(proposed.lines))
+        _say(proposed.lines)
         given = [*proposed.given, *given]
     elif output is None:
         raise InputError("mesh import: say with -o where to write the mesh, or ask with --suggest what it holds")
-    if output is not None:
-        write = _writer(output, force)
-        _finish(write, output, prepare.prepare(_spec(source, given)))
+    write = _writer(output, force) if output else None
+    if write or drawing:
+        raw = prepare.prepare(_spec(source, given))
+        if drawing:
+            _draw(raw, drawing)
+        if write:
+            _finish(write, output, raw)
 
 
 @mesh.command()
@@ -223,11 +228,8 @@ def picture(source: Path, given: list, output: Path) -> None:
     Its surfaces, the tissue cut open, and the fibres and segments that it carries.
     """
     from heartwright.mesh import prepare
-    from heartwright.output import mesh_pictures
 
-    raw = prepare.prepare(_spec(source, given))
-    mesh_pictures.draw(raw, output)
-    click.echo(f"written: {output}")
+    _draw(prepare.prepare(_spec(source, given)), output)
 
 
 def _quoted(text: str) -> str:
@@ -296,6 +298,13 @@ def _distributed(comm, spec: MeshSpec):
     with together(comm):
         raw = prepare.prepare(spec) if comm.rank == 0 else None
     return raw, geometry.distribute(raw and fields.only_vectors(raw), comm)
+
+
+def _draw(raw, path: Path) -> None:
+    from heartwright.output import mesh_pictures
+
+    mesh_pictures.draw(raw, path)
+    click.echo(f"written: {path}")
 
 
 def _finish(write, output: Path, raw) -> None:

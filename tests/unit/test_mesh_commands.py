@@ -117,7 +117,7 @@ def test_a_mesh_is_drawn(files, capsys):
     if not (os.environ.get("DISPLAY") or shutil.which("xvfb-run")):
         pytest.skip("no display and no xvfb-run")
     assert heartwright(capsys, "generate", "ellipsoid", "--set", "size='12 mm'", "-o", "lv.h5")[0] == 0
-    code, _, err = heartwright(capsys, "picture", "lv.h5", "-o", "lv.png")
+    code, _, err = heartwright(capsys, "import", "lv.h5", "--suggest", "--picture", "lv.png")
     assert code == 0, err
     assert (files / "lv.png").read_bytes().startswith(b"\x89PNG") and (files / "lv.png").stat().st_size > 10_000
 
