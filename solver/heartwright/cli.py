@@ -1,4 +1,4 @@
-"""The command line: run, restart, submit, status, check, show, list, compare, report, verify, doctor."""
+"""The command line: run, restart, submit, status, check, show, list, compare, report, verify, doctor; and mesh."""
 
 import contextlib
 import fcntl
@@ -13,12 +13,12 @@ from typing import Any, TextIO
 
 import click
 
-from heartwright import __version__, scenario
+from heartwright import __version__, scenario, start
 from heartwright.errors import BAD_INPUT, DONE, INTERNAL, STORAGE, HeartwrightError, InputError, StorageError
+from heartwright.mesh_commands import mesh
 
 LOCK = ".lock"
 UNUSED = {LOCK, "resolved.yaml", "log.txt", "audit.jsonl"}  # what a run folder holds before there are results
-OPTION_FILES = (".petscrc", "petscrc", "dolfinx_jit_options.json")
 INTERRUPTED = 130  # as shells say it: 128 + SIGINT
 PATIENCE = 10.0  # seconds that a failed rank waits for the others to fail too
 
@@ -53,7 +53,7 @@ def app() -> None:
 @HOURS
 def run(file: Path, overrides: tuple[str, ...], output: Path | None, force: bool, hours: float | None) -> int:
     """Simulate the scenario FILE."""
-    comm = _world()
+    comm = start.world()
     from heartwright.parallel import together
 
     with together(comm):
@@ -75,7 +75,7 @@ def run(file: Path, overrides: tuple[str, ...], output: Path | None, force: bool
 @HOURS
 def restart(folder: Path, overrides: tuple[str, ...], hours: float | None) -> int:
     """Go on with the run in FOLDER from its newest checkpoint, on any number of ranks."""
-    comm = _world()
+    comm = start.world()
     from heartwright.parallel import together
 
     folder = folder.absolute()
@@ -156,7 +156,7 @@ def check(file: Path, overrides: tuple[str, ...], estimate: bool) -> None:
 
 
 def _estimate(described: scenario.Scenario) -> str:
-    comm = _world()
+    comm = start.world()
     from heartwright import simulation
     from heartwright.parallel import together
 
@@ -259,6 +259,9 @@ def doctor() -> int:
     return DONE if healthy else INTERNAL
 
 
+app.add_command(mesh)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; every error becomes a message and an exit code. Raises nothing."""
     try:
@@ -281,32 +284,9 @@ def _usage(error: click.ClickException) -> str:
     return f"\nTry: {context.command_path} --help" if context else ""
 
 
-def _world() -> Any:
-    """The communicator of all ranks, with what would run foreign code or hang shut out before anything starts."""
-    import petsc4py
-
-    # A .petscrc in the current folder can load libraries; options of solvers that were never needed are no mistake.
-    petsc4py.init([sys.argv[0], "-skip_petscrc", "-options_left", "false"])
-    from mpi4py import MPI
-
-    from heartwright.parallel import abort_on_uncaught
-
-    abort_on_uncaught(MPI.COMM_WORLD)
-    from petsc4py import PETSc
-
-    if issubclass(PETSc.ScalarType, complex):
-        raise InputError("this PETSc is built for complex numbers: Heartwright needs the real build")
-    asked = int(os.environ.get("SLURM_STEP_NUM_TASKS") or os.environ.get("SLURM_NTASKS") or 1)
-    if asked > 1 and MPI.COMM_WORLD.size == 1:
-        raise InputError(f"Slurm started {asked} tasks, but MPI sees one: use `srun --mpi=pmix` (or mpirun)")
-    return MPI.COMM_WORLD
-
-
 def _leave_the_users_folder() -> None:
-    """Compute from `/`: DOLFINx and PETSc read option files from the current folder, and those can run code."""
-    if ignored := [name for name in OPTION_FILES if os.path.lexists(name)]:
+    if ignored := start.leave_the_users_folder():
         _print_once(f"note: not read: {', '.join(ignored)}")
-    os.chdir("/")
 
 
 def _hide(described: scenario.Scenario) -> None:

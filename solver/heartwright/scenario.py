@@ -36,6 +36,8 @@ SURFACES = {
     "ellipsoid": {"lv_endo", "epi", "base"},
     "biventricle": {"lv_endo", "rv_endo", "epi", "base"},
     "slab": {"xmin", "xmax", "ymin", "ymax", "zmin", "zmax"},
+    "tube": {"inlet", "outlet", "wall", "inner", "outer"},
+    "nozzle": {"inlet", "outlet", "wall"},
 }
 
 
@@ -245,8 +247,8 @@ def inputs(scenario: Scenario) -> list[Path]:
     """The files a scenario is computed from: its mesh, and models that are not Heartwright's own."""
     models = [cells.model for cells in scenario.electrophysiology.cells]
     models += [scenario.mechanics.active.model, scenario.circulation.model]
-    names = dict.fromkeys([scenario.mesh.file or "", *models])
-    return [Path(name) for name in names if name == scenario.mesh.file or name.endswith(".mmt")]
+    meshes = [name for name in (scenario.mesh.file, *scenario.mesh.also) if name]
+    return [Path(name) for name in dict.fromkeys([*meshes, *models]) if name in meshes or name.endswith(".mmt")]
 
 
 def dump(scenario: Scenario) -> str:
@@ -372,7 +374,7 @@ def _paths_of_files(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, N
         for index, child in enumerate(node.value):
             yield from _paths_of_files(child, (*path, index))
     elif isinstance(node.value, str) and (
-        path == ("mesh", "file") or (path[-1:] == ("model",) and node.value.endswith(".mmt"))
+        path[:2] in (("mesh", "file"), ("mesh", "also")) or (path[-1:] == ("model",) and node.value.endswith(".mmt"))
     ):
         yield path, node
 

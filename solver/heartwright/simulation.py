@@ -26,6 +26,7 @@ from heartwright.errors import (
     SolveFailed,
     StorageError,
 )
+from heartwright.files import write_atomically
 from heartwright.log import Log
 from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.solid import Solid
@@ -34,7 +35,6 @@ from heartwright.mesh.fibres import directions
 from heartwright.mesh.transfer import Transfer
 from heartwright.odes.model import read
 from heartwright.output import audit, checkpoint, runfile
-from heartwright.output.files import write_atomically
 from heartwright.parallel import together
 from heartwright.parts import restore, snapshot
 from heartwright.scenario import Scenario

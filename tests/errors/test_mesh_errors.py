@@ -46,7 +46,7 @@ def broken(tmp_path_factory):
     (folder / "nan.msh").write_text("\n".join(text) + "\n")
     (folder / "cut.msh").write_text("\n".join(text[:40]) + "\n")
     (folder / "empty.msh").write_text("")
-    (folder / "mesh.stl").write_text("solid\n")
+    (folder / "mesh.xyz").write_text("solid\n")
 
     def spec(name, **changes):
         return {"file": str(folder / name), "unit": "mm", "regions": CUP_REGIONS} | changes
@@ -63,7 +63,7 @@ def broken(tmp_path_factory):
         (spec("cut.msh"), "cut.msh is damaged or not a .msh mesh"),
         (spec("empty.msh"), "empty.msh is damaged or not a .msh mesh"),
         (spec("none.msh"), "there is no file "),
-        (spec("mesh.stl"), "cannot read '.stl' files; expected .msh, .vtk, .vtu"),
+        (spec("mesh.xyz"), "cannot read '.xyz' files; expected .msh, .vtk, "),
     ]
 
 

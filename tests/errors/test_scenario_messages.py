@@ -152,7 +152,7 @@ def test_a_mesh_needs_one_source_and_its_unit(refused):
     assert refused(GOOD.replace("{generate: {type: biventricle}}", "{refine: 1}")) == f"s.yaml:1: mesh: {either}"
     assert refused(GOOD, "mesh.file=s.yaml", "mesh.unit=mm") == f"s.yaml:1: mesh: {either}"
     assert refused(GOOD, "mesh.generate=null", "mesh.file=s.yaml") == (
-        "s.yaml:1: mesh: a mesh file needs its `unit`: mm, cm or m"
+        "s.yaml:1: mesh: a mesh file needs its `unit`: mm, cm, m or um"
     )
 
 

@@ -8,10 +8,11 @@ import pytest
 from mpi4py import MPI
 from scipy.spatial.transform import Rotation, Slerp
 
+from cup import cup
 from heartwright.errors import InputError
-from heartwright.mesh import fibres, generate, geometry, rotations
+from heartwright.mesh import fibres, fields, generate, geometry, rotations
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec, Slab
-from heartwright.mesh.where import FibresBayer, FibresConstant, FibresNone
+from heartwright.mesh.where import FibresBayer, FibresConstant, FibresFile, FibresNone
 
 LEFT = Ellipsoid(size=4.0)
 QUADRATURE = ("quadrature", 4)
@@ -185,3 +186,28 @@ def test_a_frame_exists_where_gradients_vanish_or_are_parallel():
     Q = rotations.frame(up, out, np.eye(3))
     assert np.abs(np.swapaxes(Q, 1, 2) @ Q - np.eye(3)).max() < 1e-14
     assert np.allclose(Q[:, :, 2][[0, 2, 3]], out[[0, 2, 3]] / np.linalg.norm(out[[0, 2, 3]], axis=1)[:, None])
+
+
+def test_nodal_fibres_are_interpolated_as_lines_whatever_their_signs():
+    """Vectors at 20 and 40 degrees, one of them turned round, have 30 degrees half-way between."""
+    angles = np.radians([20.0, 40.0])
+    vectors = np.column_stack([np.cos(angles), np.sin(angles), np.zeros(2)]) * [[1.0], [-1.0]]
+    middle = fields.principal(fields.tensors(vectors).mean(axis=0, keepdims=True))[0]
+    assert abs(middle @ [np.cos(np.radians(30)), np.sin(np.radians(30)), 0.0]) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("where", ["cell_fields", "point_fields"])
+@pytest.mark.parametrize("levels", [0, 1])
+def test_fibres_of_the_file_reach_cells_quadrature_points_and_refined_meshes(where, levels):
+    raw = cup()
+    n = len(raw.cells if where == "cell_fields" else raw.points)
+    f, s = np.array([0.6, 0.8, 0.0]), np.array([0.1, 0.0, np.sqrt(0.99)])  # s is made normal to f
+    stored = {"fiber": np.tile(f, (n, 1)), "sheet": np.tile(s, (n, 1))}
+    heart = geometry.distribute(raw.but(**{where: stored}), MPI.COMM_SELF)
+    rule = FibresFile(fibre="fiber", sheet="sheet")
+    across = s - (s @ f) * f
+    for element in ("DG0", ("quadrature", 3)):
+        f0, s0, n0 = (v.x.array.reshape(-1, 3) for v in fibres.directions(heart.refined(levels), rule, element))
+        np.testing.assert_allclose(abs(f0 @ f), 1.0, atol=1e-12)
+        np.testing.assert_allclose(abs(s0 @ across), np.linalg.norm(across), atol=1e-12)
+        np.testing.assert_allclose(n0, np.cross(f0, s0), atol=1e-12)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from heartwright.mesh import quality, surface
+from heartwright.mesh import checks, quality, surface
 from heartwright.mesh.geometry import find_rims
-from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec, Slab
+from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec, Nozzle, Slab, Stenosis, Tube
 
 generate = pytest.importorskip("heartwright.mesh.generate").generate
 pytest.importorskip("gmsh")
@@ -31,7 +31,7 @@ def biventricle():
 @pytest.fixture(scope="module", params=[Ellipsoid(), Biventricle(size=7.0), Slab(lengths=(20.0, 7.0, 3.0), size=1.5)])
 def shape_and_mesh(request):
     shape = request.param
-    return shape, quality.checked(generate(shape), MeshSpec(generate=shape))
+    return shape, checks.checked(generate(shape), MeshSpec(generate=shape))
 
 
 def test_every_boundary_face_has_a_name(shape_and_mesh):
@@ -47,7 +47,7 @@ def test_no_slivers(shape_and_mesh):
 
 def test_ellipsoid_volumes_follow_the_formula():
     shape = Ellipsoid(size=4.0)
-    raw = quality.checked(generate(shape), MeshSpec(generate=shape))
+    raw = checks.checked(generate(shape), MeshSpec(generate=shape))
     inner = truncated_ellipsoid(shape.radius, shape.length, shape.base_height)
     outer = truncated_ellipsoid(shape.radius + shape.wall, shape.length + shape.apex_wall, shape.base_height)
     wall = surface.tet_volumes(raw.points, raw.cells).sum()
@@ -58,7 +58,7 @@ def test_ellipsoid_volumes_follow_the_formula():
 
 def test_biventricle_has_the_left_ventricle_of_the_ellipsoid_and_a_right_one_of_its_formula():
     shape = Biventricle(size=4.5)
-    raw = quality.checked(generate(shape), MeshSpec(generate=shape))
+    raw = checks.checked(generate(shape), MeshSpec(generate=shape))
     inner = truncated_ellipsoid(shape.radius, shape.length, shape.base_height)
     assert cavity(raw, "lv_endo") == pytest.approx(inner, rel=0.01)
     # the right cavity by midpoint quadrature on 0.5 mm cubes: inside its ellipsoid, outside the left epicardium
@@ -99,6 +99,44 @@ def test_slab_has_its_faces_where_their_names_say():
         np.testing.assert_allclose(raw.points[raw.surface(f"{name}max")][..., axis], length, atol=1e-9)
 
 
+NARROW = Stenosis(severity=0.5, at=50.0, length=30.0)
+
+
+def lumen(shape, thickness=0.0):
+    """π ∫ r² dz; for the narrowing r = R − a (1 + cos): ∫ r² = L ((R − a)² + a²/2)."""
+    r, a = shape.radius + thickness, shape.radius * NARROW.severity / 2 if shape.stenosis else 0.0
+    straight = shape.length - (NARROW.length if shape.stenosis else 0.0)
+    return math.pi * (r**2 * straight + (shape.length - straight) * ((r - a) ** 2 + a**2 / 2))
+
+
+@pytest.mark.parametrize("stenosis", [None, NARROW])
+@pytest.mark.parametrize("wall", [None, 2.0])
+def test_vessels_hold_what_their_formula_says(wall, stenosis):
+    shape = Tube(wall=wall, stenosis=stenosis, size=3.0 if wall is None else 2.0)
+    raw = checks.checked(generate(shape), MeshSpec(generate=shape))
+    expected = lumen(shape, wall) - lumen(shape) if wall else lumen(shape)
+    # chords of h = 3 mm lie h²/(8 r) = 0.1 mm inside a circle of r = 12 mm: of its area this is 1 %, less where h is 2
+    assert surface.tet_volumes(raw.points, raw.cells).sum() == pytest.approx(expected, rel=0.025)
+    assert not any("dropped" in note for note in raw.notes)
+    assert set(raw.names) == ({"inlet", "outlet", "inner", "outer"} if wall else {"inlet", "outlet", "wall"})
+    assert len(raw.facets) == len(surface.boundary_faces(raw.cells, len(raw.points)))
+    radius = np.linalg.norm(raw.points[np.unique(raw.surface("inner" if wall else "wall"))][:, :2], axis=1)
+    assert radius.max() == pytest.approx(12.0, rel=1e-6)
+    assert radius.min() == pytest.approx(6.0 if stenosis else 12.0, rel=0.03)
+
+
+def test_the_nozzle_has_the_sizes_of_the_study():
+    shape = Nozzle()
+    raw = checks.checked(generate(shape), MeshSpec(generate=shape))
+    cone = math.pi * 22.685 / 3 * (36 + 12 + 4)
+    expected = math.pi * (36 * (shape.inlet + shape.outlet) + 4 * 40) + cone
+    assert surface.tet_volumes(raw.points, raw.cells).sum() == pytest.approx(expected, rel=0.01)
+    inlet, outlet = (raw.points[raw.surface(name)][..., 2] for name in ("inlet", "outlet"))
+    assert inlet.max() == pytest.approx(0.0, abs=1e-9) and outlet.min() == pytest.approx(182.685)
+    step = abs(raw.points[np.unique(raw.surface("wall"))][:, 2] - 102.685) < 1e-6  # the sudden expansion is flat
+    assert step.sum() > 50
+
+
 @pytest.mark.parametrize(
     "wrong, expected",
     [
@@ -109,6 +147,7 @@ def test_slab_has_its_faces_where_their_names_say():
         ({"generate": {"type": "ellipsoid", "base_height": 70.0}}, "has to cut the cavity"),
         ({"generate": {"type": "biventricle", "rv_across": 10.0}}, "inside the left wall"),
         ({"generate": {"type": "biventricle", "rv_across": 90.0}}, "swallows the left"),
+        ({"generate": {"type": "tube", "stenosis": {"severity": 0.5, "at": 5.0, "length": 20.0}}}, "between the ends"),
         ({"generate": {"type": "slab", "lengths": [1.0, 1.0, 0.0], "size": 1.0}}, "greater than 0"),
     ],
 )

@@ -6,8 +6,8 @@ import pytest
 
 from cup import CUP_REGIONS, cup, write
 from heartwright.errors import InputError
-from heartwright.mesh import importers, quality, surface
-from heartwright.mesh.geometry import _prepare
+from heartwright.mesh import checks, importers, labels, surface
+from heartwright.mesh.prepare import prepare
 from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.spec import MeshSpec
 
@@ -23,7 +23,7 @@ def as_meshio(raw: RawMesh, names: dict[str, int]) -> meshio.Mesh:
 
 
 def test_cup_is_what_it_says():
-    raw = quality.checked(cup(), MeshSpec(file="cup.msh", unit="mm"))
+    raw = checks.checked(cup(), MeshSpec(file="cup.msh", unit="mm"))
     assert surface.enclosed_volume(raw.points, raw.surface("lv_endo")[:, ::-1]) == pytest.approx(40 * 40 * 20)
 
 
@@ -34,7 +34,7 @@ def test_the_same_heart_comes_back_from_every_format_in_mm(tmp_path, form, unit,
     path = tmp_path / f"cup.{form if form.startswith('v') else 'msh'}"
     pytest.importorskip("gmsh")
     write(raw.but(points=raw.points * factor), path, form)
-    back = _prepare(MeshSpec(file=str(path), unit=unit, regions=CUP_REGIONS))
+    back = prepare(MeshSpec(file=str(path), unit=unit, regions=CUP_REGIONS))
     np.testing.assert_allclose(np.sort(back.points, axis=0), np.sort(raw.points, axis=0), rtol=1e-12)
     assert surface.tet_volumes(back.points, back.cells).sum() == pytest.approx(80 * 80 * 40 - 40 * 40 * 20)
     assert {name: len(back.surface(name)) for name in raw.names} == {name: len(raw.surface(name)) for name in raw.names}
@@ -58,7 +58,7 @@ def test_several_tags_make_one_surface_and_untagged_rows_none():
     tags = raw.facet_tags.copy()
     tags[np.flatnonzero(tags == 13)[::2]] = 15
     raw = raw.but(facet_tags=tags, names={"lv_endo": (13, 15)})
-    clean = quality.checked(raw, MeshSpec(file="cup.msh", unit="mm"))
+    clean = checks.checked(raw, MeshSpec(file="cup.msh", unit="mm"))
     assert len(clean.surface("lv_endo")) == (cup().facet_tags == 13).sum()
 
 
@@ -75,7 +75,7 @@ def test_only_the_cells_of_the_myocardium_are_used(tmp_path):
 
 
 def test_the_unsigned_no_tag_is_not_a_tag():
-    tags = importers._tags(np.array([2**64 - 1, 0, 12], dtype=np.uint64))
+    tags = labels.integers(np.array([2**64 - 1, 0, 12], dtype=np.uint64))
     assert tags.tolist() == [-1, 0, 12]
 
 
@@ -88,7 +88,7 @@ def test_the_unsigned_no_tag_is_not_a_tag():
     ],
 )
 def test_real_hearts_have_their_published_volumes(shared_data, name, lv, rv, wall, tolerance):
-    raw = _prepare(MeshSpec(file=str(shared_data / name), unit="mm", regions=REGIONS))
+    raw = prepare(MeshSpec(file=str(shared_data / name), unit="mm", regions=REGIONS))
     for surface_name, expected in (("lv_endo", lv), ("rv_endo", rv)):
         volume = surface.enclosed_volume(raw.points, raw.surface(surface_name)[:, ::-1])
         assert volume / 1000.0 == pytest.approx(expected, rel=tolerance)

@@ -5,15 +5,18 @@ import pytest
 
 from cup import cup
 from heartwright.errors import InputError
-from heartwright.mesh import quality, surface
+from heartwright.mesh import checks, quality, surface
+from heartwright.mesh.formats import native
+from heartwright.mesh.prepare import prepare
 from heartwright.mesh.spec import MeshSpec
+from heartwright.mesh.where import FibresFile
 
 SPEC = MeshSpec(file="cup.msh", unit="mm")
 
 
 def findings(raw, spec=SPEC):
     with pytest.raises(InputError) as caught:
-        quality.checked(raw, spec)
+        checks.checked(raw, spec)
     return caught.value.findings
 
 
@@ -48,7 +51,7 @@ def test_inverted_cells_are_refused_with_the_remedy():
 
 def test_sorted_cells_are_turned_round_if_asked_for():
     raw = cup()
-    fixed = quality.checked(raw.but(cells=np.sort(raw.cells, axis=1)), SPEC.replace(fix=("orientation",)))
+    fixed = checks.checked(raw.but(cells=np.sort(raw.cells, axis=1)), SPEC.replace(fix=("orientation",)))
     volumes = surface.tet_volumes(fixed.points, fixed.cells)
     assert volumes.min() > 0.0 and volumes.sum() == pytest.approx(80 * 80 * 40 - 40 * 40 * 20)
     assert "inverted tetrahedra the right way round" in fixed.notes[0]
@@ -98,7 +101,7 @@ def test_harmless_rows_are_dropped_and_noted():
         facets=np.vstack([raw.facets] * 4) + 1,
         facet_tags=np.tile(raw.facet_tags, 4),
     )
-    clean = quality.checked(messy, SPEC)
+    clean = checks.checked(messy, SPEC)
     assert (len(clean.points), len(clean.cells), len(clean.facets)) == (
         len(raw.points),
         len(raw.cells),
@@ -155,7 +158,53 @@ def test_a_cavity_of_unlikely_size_in_any_unit():
     raw = raw.but(points=raw.points * 3.0)  # 864 mL
     (text,) = findings(raw)
     assert "'lv_endo' encloses 864 mL, expected 20 to 400 mL; check `unit` and `scale`" in text
-    assert quality.checked(raw, SPEC.replace(cavity_volumes=(20e3, 900e3))).notes
+    assert checks.checked(raw, SPEC.replace(cavity_volumes=(20e3, 900e3))).notes
+
+
+def test_findings_of_different_kinds_come_together():
+    raw = with_point(with_cell(cup(), [[0, 1, 2, 99999]]), 7, (np.nan, 1.0, 2.0))
+    flipped = raw.cells.copy()
+    flipped[100] = flipped[100][[1, 0, 2, 3]]
+    told = findings(raw.but(cells=flipped, names=raw.names | {"rv_endo": (14,)}))
+    expected = ("without finite coordinates", "with corners outside", "1 of ", "tag 14 for 'rv_endo'")
+    assert all(any(text in finding for finding in told) for text in expected)
+
+
+def test_slivers_are_told_with_their_place_and_remeshed_if_asked(tmp_path):
+    pytest.importorskip("gmsh")
+    raw = cup()
+    inner = np.setdiff1d(raw.cells, raw.facets)[0]
+    a, b, c = np.setdiff1d(raw.cells[(raw.cells == inner).any(axis=1)][0], inner)
+    flat = with_point(raw, inner, 0.98 * raw.points[[a, b, c]].mean(axis=0) + 0.02 * raw.points[inner])
+    assert any("with an angle below 5 deg, the worst" in note for note in checks.checked(flat, SPEC).notes)
+    native.write(tmp_path / "flat.h5", flat)
+    fixed = prepare(MeshSpec(file=str(tmp_path / "flat.h5"), fix=("slivers",)))
+    assert quality.dihedral_angles(fixed.points, fixed.cells).min() > 8.0
+
+
+def test_a_size_no_heart_has_is_told_where_no_cavity_shows_it():
+    raw = cup().but(names={"epi": (12,)})
+    (text,) = findings(raw.but(points=raw.points * 1000.0))
+    assert "measures 8e+04 x 8e+04 x 4e+04 mm; check `unit` and `scale`" in text
+
+
+FIBRES = SPEC.replace(fibres=FibresFile())
+
+
+def with_fibres(raw, f0=(1.0, 0.0, 0.0), s0=(0.0, 1.0, 0.0)):
+    return raw.but(cell_fields={name: np.tile(v, (len(raw.cells), 1)) for name, v in (("f0", f0), ("s0", s0))})
+
+
+def test_fibres_of_the_file_must_be_directions():
+    assert checks.checked(with_fibres(cup()), FIBRES).notes
+    (text, other) = findings(cup(), FIBRES)
+    assert "has no vectors 'f0' for fibres; it has none" in text and "'s0'" in other
+    longer = with_fibres(cup())
+    longer.cell_fields["f0"][5:8] *= 0.0
+    (text,) = findings(longer, FIBRES)
+    assert "3 of " in text and "of 'f0' are no unit vectors, the first has length 0 near (" in text
+    (text,) = findings(with_fibres(cup(), s0=(0.6, 0.8, 0.0)), FIBRES)
+    assert "'f0' and 's0' are more than 5 deg from a right angle in " in text
 
 
 def test_dihedral_angles_of_known_tetrahedra():

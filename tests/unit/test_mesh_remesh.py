@@ -5,9 +5,10 @@ import pytest
 
 pytest.importorskip("gmsh")
 
-from heartwright.mesh import quality, surface
+from heartwright.mesh import checks, quality, surface
 from heartwright.mesh.generate import generate
-from heartwright.mesh.geometry import _prepare, find_rims
+from heartwright.mesh.geometry import find_rims
+from heartwright.mesh.prepare import prepare
 from heartwright.mesh.remesh import _without_specks, remesh
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec
 
@@ -19,16 +20,16 @@ def cavity(raw, name):
 @pytest.fixture(scope="module")
 def fine():
     shape = Biventricle(size=4.5)
-    return quality.checked(generate(shape), MeshSpec(generate=shape))
+    return checks.checked(generate(shape), MeshSpec(generate=shape))
 
 
 def test_a_coarser_heart_is_the_same_heart(fine):
-    coarse = quality.checked(remesh(fine, 6.0), MeshSpec(file="fine.msh", unit="mm"))
+    coarse = checks.checked(remesh(fine, 6.0), MeshSpec(file="fine.msh", unit="mm"))
     assert len(coarse.cells) < 0.7 * len(fine.cells)
-    assert quality.dihedral_angles(coarse.points, coarse.cells).min() > 3.0
+    assert quality.dihedral_angles(coarse.points, coarse.cells).min() > 8.0
     for name in ("lv_endo", "rv_endo"):
         # facets of 6 mm cut 1 % off both; the crease of the right one, inside its region, is rounded as well
-        assert cavity(coarse, name) == pytest.approx(cavity(fine, name), rel=0.03)
+        assert cavity(coarse, name) == pytest.approx(cavity(fine, name), rel=0.035)
         assert len(find_rims(coarse)[name]) == 1
     base = coarse.points[coarse.surface("base")]
     np.testing.assert_allclose(base[..., 2], 0.0, atol=1e-6)  # the line between base and walls stayed in its plane
@@ -36,7 +37,7 @@ def test_a_coarser_heart_is_the_same_heart(fine):
 
 def test_two_runs_give_the_same_mesh():
     shape = Ellipsoid(size=6.0)
-    raw = quality.checked(generate(shape), MeshSpec(generate=shape))
+    raw = checks.checked(generate(shape), MeshSpec(generate=shape))
     first, second = remesh(raw, 8.0), remesh(raw, 8.0)
     np.testing.assert_array_equal(first.points, second.points)
     np.testing.assert_array_equal(first.cells, second.cells)
@@ -62,7 +63,7 @@ def test_real_hearts_become_coarser_within_one_percent(shared_data, name, size, 
     spec = MeshSpec(
         file=str(shared_data / name), unit="mm", regions={"base": 11, "epi": 12, "lv_endo": 13, "rv_endo": 14}
     )
-    fine, coarse = _prepare(spec), _prepare(spec.replace(size=size))
+    fine, coarse = prepare(spec), prepare(spec.replace(size=size))
     assert low < len(coarse.cells) < high
     assert quality.dihedral_angles(coarse.points, coarse.cells).min() > 5.0
     for cavity_name in ("lv_endo", "rv_endo"):

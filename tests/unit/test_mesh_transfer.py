@@ -7,7 +7,7 @@ from mpi4py import MPI
 
 from cup import cup
 from heartwright.errors import InputError
-from heartwright.mesh import quality
+from heartwright.mesh import checks, quality
 from heartwright.mesh.geometry import distribute
 from heartwright.mesh.spec import MeshSpec
 from heartwright.mesh.transfer import Transfer
@@ -17,7 +17,7 @@ CAVITY = 40.0 * 40.0 * 20.0
 
 @pytest.fixture(scope="module")
 def parent():
-    return distribute(quality.checked(cup(), MeshSpec(file="cup.msh", unit="mm")), MPI.COMM_SELF)
+    return distribute(checks.checked(cup(), MeshSpec(file="cup.msh", unit="mm")), MPI.COMM_SELF)
 
 
 @pytest.fixture(scope="module", params=[1, 2])

@@ -68,9 +68,10 @@ class Axes:
         return np.linalg.norm(arm - np.outer(arm @ self.axis, self.axis), axis=1)
 
     def rotation(self, points: np.ndarray) -> np.ndarray:
-        """Angle of points (n, 3) about the axis in (-π, π]."""
+        """Angle of points (n, 3) about the axis in (-π, π]; 0 on the axis itself, as at the endocardial apex."""
         arm = points - self.base
-        angle = np.arctan2(arm @ self.anterior, arm @ self.septal)
+        forward, across = arm @ self.anterior, arm @ self.septal
+        angle = np.where(np.hypot(forward, across) < NUDGE * self.length, 0.0, np.arctan2(forward, across))
         return np.where(angle < NUDGE - np.pi, np.pi, angle)
 
 

@@ -23,9 +23,10 @@ from heartwright.errors import InputError
 from heartwright.linalg import JIT
 from heartwright.mesh import rotations
 from heartwright.mesh.coordinates import Axes, left_axes
+from heartwright.mesh.fields import principal, tensors
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.laplace import Depth, Laplace, point_dofs, space, surface_dofs
-from heartwright.mesh.where import FibreRule, FibresBayer, FibresConstant
+from heartwright.mesh.where import FibreRule, FibresBayer, FibresConstant, FibresFile
 
 Element = str | tuple[str, int]
 Directions = tuple[fem.Function, fem.Function, fem.Function]
@@ -44,8 +45,10 @@ def directions(geometry: Geometry, rule: FibreRule, element: Element) -> Directi
         frames = _constant_frame(rule)[None]
     elif isinstance(rule, FibresBayer):
         frames = _bayer(geometry, rule, points, degree=1 if element == "DG0" else 2)
+    elif isinstance(rule, FibresFile):
+        frames = _stored(geometry, rule, points)
     else:
-        raise InputError("mesh.fibres: this material needs fibres: give `type: bayer` or `type: constant`")
+        raise InputError("mesh.fibres: this material needs fibres: give `type: bayer`, `constant` or `file`")
     return tuple(_function(V, name, frames[..., i]) for i, name in enumerate(("f0", "s0", "n0")))
 
 
@@ -73,6 +76,29 @@ def _constant_frame(rule: FibresConstant) -> np.ndarray:
     s = s - (s @ f) * f
     s = s / np.linalg.norm(s)
     return np.stack([f, s, np.cross(f, s)], axis=1)
+
+
+def _stored(geometry: Geometry, rule: FibresFile, points: np.ndarray) -> np.ndarray:
+    """Frames (cells x points, 3, 3) of the file's fibres and of its sheets, made normal to the fibres."""
+    f, s = (_directions(geometry, name, points) for name in (rule.fibre, rule.sheet))
+    f = f / np.linalg.norm(f, axis=1, keepdims=True)
+    s = s - np.einsum("ni,ni->n", s, f)[:, None] * f
+    s = s / np.linalg.norm(s, axis=1, keepdims=True)
+    return np.stack([f, s, np.cross(f, s)], axis=2)
+
+
+def _directions(geometry: Geometry, name: str, points: np.ndarray) -> np.ndarray:
+    """A field of the file at reference points of every cell (cells x points, 3): constant in cells, or between points.
+
+    Between points the tensors v ⊗ v are interpolated linearly, for which the sign of a vector does not matter.
+    """
+    if name in geometry.cell_fields:
+        return np.repeat(geometry.cell_fields[name], len(points), axis=0)
+    if name not in geometry.point_fields:
+        raise InputError(f"mesh.fibres: the mesh carries no vectors '{name}'")
+    corners = tensors(geometry.point_fields[name])[geometry.V1.dofmap.list]  # (cells, 4, 6)
+    linear = np.column_stack([1.0 - points.sum(axis=1), points])
+    return principal(np.einsum("pc,ncj->npj", linear, corners).reshape(-1, 6))
 
 
 def _bayer(geometry: Geometry, rule: FibresBayer, points: np.ndarray, degree: int) -> np.ndarray:

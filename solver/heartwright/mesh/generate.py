@@ -1,20 +1,24 @@
-"""Idealised hearts and slabs, meshed by gmsh on one rank, the same on every run."""
+"""Idealised hearts, slabs and vessels, meshed by gmsh on one rank, the same on every run."""
 
 import contextlib
+import itertools
 from collections.abc import Callable
 
 import numpy as np
 
 from heartwright.errors import InputError
 from heartwright.mesh.raw import RawMesh
-from heartwright.mesh.spec import Biventricle, Ellipsoid, Slab
+from heartwright.mesh.spec import Biventricle, Ellipsoid, Nozzle, Slab, Tube
 
-Shape = Ellipsoid | Biventricle | Slab
+Shape = Ellipsoid | Biventricle | Slab | Tube | Nozzle
 
 
 def generate(shape: Shape) -> RawMesh:
     """The mesh of `shape`; InputError where gmsh is missing or cannot mesh it."""
-    draw = {"ellipsoid": _ellipsoid, "biventricle": _biventricle, "slab": _slab}[shape.type]
+    draw = {
+        **{"ellipsoid": _ellipsoid, "biventricle": _biventricle, "slab": _slab},
+        **{"tube": _tube, "nozzle": _nozzle},
+    }[shape.type]
     with session() as gmsh:
         name_of = draw(gmsh.model.occ, shape)
         gmsh.model.occ.synchronize()
@@ -50,18 +54,26 @@ def session():
         gmsh.finalize()
 
 
+def version() -> str:
+    """The version of gmsh, which meshes depend on."""
+    with session() as gmsh:
+        return gmsh.option.getString("General.Version")
+
+
 def collect(model, names: dict[str, tuple[int, ...]], source: str) -> RawMesh:
     """The tetrahedra and the triangles of gmsh's physical groups, tagged with their group's number."""
     node_tags, coordinates, _ = model.mesh.getNodes()
+    cells = elements(model, 3, -1)
+    used = np.isin(node_tags, cells)  # without the points that curves were drawn through
     index = np.zeros(int(node_tags.max()) + 1, dtype=np.int64)
-    index[node_tags] = np.arange(len(node_tags))
-    cells = index[elements(model, 3, -1)]
+    index[node_tags[used]] = np.arange(used.sum())
     facets, tags = [], []
     for _, group in model.getPhysicalGroups(2):
         for surface in model.getEntitiesForPhysicalGroup(2, group):
             facets.append(index[elements(model, 2, surface)])
             tags.append(np.full(len(facets[-1]), group, dtype=np.int32))
-    return RawMesh(coordinates.reshape(-1, 3), cells, np.vstack(facets), np.concatenate(tags), names, source)
+    points = coordinates.reshape(-1, 3)[used]
+    return RawMesh(points, index[cells], np.vstack(facets), np.concatenate(tags), names, source)
 
 
 def elements(model, dim: int, entity: int) -> np.ndarray:
@@ -163,3 +175,59 @@ def _slab(occ, shape: Slab) -> Callable[[np.ndarray], str]:
         return shape.faces[int(np.argmin(np.abs(point - ends).T.ravel()))]
 
     return name_of
+
+
+def _revolved(occ, outline: list[list[tuple[float, float]]]) -> tuple[int, int]:
+    """The solid inside an outline turned about the z axis: runs of (radius, z), two points a line, more a curve."""
+    first, last = outline[0][0], outline[-1][-1]
+    points = [[occ.addPoint(r, 0, z) for r, z in run] for run in outline]
+    for before, after in itertools.pairwise(points):
+        after[0] = before[-1]
+    bottom, top = occ.addPoint(0, 0, first[1]), occ.addPoint(0, 0, last[1])
+    curves = [occ.addLine(*run) if len(run) == 2 else occ.addSpline(run) for run in points]
+    ends = [occ.addLine(points[-1][-1], top), occ.addLine(top, bottom), occ.addLine(bottom, points[0][0])]
+    face = occ.addPlaneSurface([occ.addCurveLoop([*curves, *ends])])
+    made = occ.revolve([(2, face)], 0, 0, 0, 0, 0, 1, 2 * np.pi)
+    occ.remove([(2, face)])
+    return next(entity for entity in made if entity[0] == 3)
+
+
+def _tube_outline(shape: Tube, thickness: float) -> list[list[tuple[float, float]]]:
+    radius, narrow = shape.radius + thickness, shape.stenosis
+    if narrow is None:
+        return [[(radius, 0.0), (radius, shape.length)]]
+    z = np.linspace(-0.5, 0.5, 41)
+    r = radius - shape.radius * narrow.severity / 2 * (1 + np.cos(2 * np.pi * z))
+    curve = list(zip(r.tolist(), (narrow.at + narrow.length * z).tolist(), strict=True))
+    return [[(radius, 0.0), curve[0]], curve, [curve[-1], (radius, shape.length)]]
+
+
+def _tube(occ, shape: Tube) -> Callable[[np.ndarray], str]:
+    lumen = _revolved(occ, _tube_outline(shape, 0.0))
+    if shape.wall:
+        occ.cut([_revolved(occ, _tube_outline(shape, shape.wall))], [lumen])
+
+    def radius(z: float) -> float:
+        outline = np.array([point for run in _tube_outline(shape, 0.0) for point in run])
+        return float(np.interp(z, outline[:, 1], outline[:, 0]))
+
+    def name_of(point):
+        if not shape.wall:
+            return _along(point, shape.length) or "wall"
+        inner = np.hypot(*point[:2]) < radius(point[2]) + shape.wall / 2
+        return _along(point, shape.length) or ("inner" if inner else "outer")
+
+    return name_of
+
+
+def _nozzle(occ, shape: Nozzle) -> Callable[[np.ndarray], str]:
+    wide, narrow, cone, throat = 6.0, 2.0, 22.685, 40.0  # mm
+    z = np.cumsum([0.0, shape.inlet, cone, throat, 0.0, shape.outlet]).tolist()
+    corners = list(zip((wide, wide, narrow, narrow, wide, wide), z, strict=True))
+    _revolved(occ, [list(pair) for pair in itertools.pairwise(corners)])
+    return lambda point: _along(point, z[-1]) or "wall"
+
+
+def _along(point: np.ndarray, length: float) -> str | None:
+    """Which end of a vessel a point is on."""
+    return "inlet" if point[2] < 1e-6 else "outlet" if point[2] > length - 1e-6 else None

@@ -11,7 +11,8 @@ from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
 from heartwright.errors import InputError
-from heartwright.mesh import refine, surface
+from heartwright.mesh import fields, refine, surface
+from heartwright.mesh.prepare import prepare
 from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.spec import MeshSpec
 from heartwright.parallel import together
@@ -28,6 +29,7 @@ class Geometry:
     rims: cavity surface -> closed loops of input vertices along its open edge, each running so that the cone lid over
         it closes the cavity with its normal pointing out of the cavity.
     digest: sha256 of the checked input.
+    cell_fields, point_fields: directions from the mesh file, rows for local cells and for local P1 dofs.
     levels, parent_cells: how often it was refined, and the local parent cell of every local cell.
     """
 
@@ -53,6 +55,41 @@ class Geometry:
         self._node = np.zeros(self.n_vertices, dtype=np.int64)
         self._node[self.V1.dofmap.list] = mesh.geometry.dofmap
         self.input_vertex = input_vertex_of_node[self._node]
+        self.cell_fields: dict[str, np.ndarray] = {}
+        self.point_fields: dict[str, np.ndarray] = {}
+
+    def gathered_cells(self, values: np.ndarray) -> np.ndarray | None:
+        """Rows of local cells (n_cells, ...) in the order of the input, on rank 0; of unrefined meshes. Collective."""
+        return _gathered(self.comm, self.mesh.topology.original_cell_index, values)
+
+    def gathered_points(self, values: np.ndarray) -> np.ndarray | None:
+        """Rows of local P1 dofs (n_vertices, ...) in the order of the input vertices, on rank 0. Collective."""
+        owned = self.V1.dofmap.index_map.size_local
+        return _gathered(self.comm, self.input_vertex[:owned], values[:owned])
+
+    def whole(self) -> RawMesh | None:
+        """The mesh with its surfaces and fields on rank 0, vertices in the order of the input. Collective."""
+        cells = self.input_vertex[self.V1.dofmap.list]
+        inverted = surface.tet_volumes(self.points, self.V1.dofmap.list) < 0.0
+        owners, opposite = refine.cells_of_facets(self.mesh.topology, self.facets.indices)
+        triangles = np.take_along_axis(cells[owners], surface.FACES[opposite], axis=1)
+        cells[inverted] = cells[inverted][:, surface.RIGHT_WAY_ROUND]
+        points = self.gathered_points(self.points)
+        point_fields = {name: self.gathered_points(values) for name, values in self.point_fields.items()}
+        parts = self.comm.gather((cells, self.cell_fields, triangles, self.facets.values))
+        if parts is None:
+            return None
+        cells, fields, triangles, tags = zip(*parts, strict=True)
+        return RawMesh(
+            points,
+            np.vstack(cells),
+            np.vstack(triangles),
+            np.concatenate(tags),
+            {name: (tag,) for name, tag in self.names.items()},
+            notes=self.notes,
+            cell_fields={name: np.vstack([part[name] for part in fields]) for name in self.cell_fields},
+            point_fields=point_fields,
+        )
 
     @property
     def points(self) -> np.ndarray:
@@ -126,7 +163,18 @@ class Geometry:
             mesh, vertex, facets, into = refine.split(mesh, vertex, facets)
             parents = parents[into]
         deeper = self.levels + levels
-        return Geometry(mesh, facets, self.names, self.rims, vertex, self.notes, self.digest, deeper, parents)
+        child = Geometry(mesh, facets, self.names, self.rims, vertex, self.notes, self.digest, deeper, parents)
+        child.cell_fields = {name: values[parents] for name, values in self.cell_fields.items()}
+        if self.point_fields:
+            child.point_fields = self._point_fields_on(child)
+        return child
+
+    def _point_fields_on(self, child: "Geometry") -> dict[str, np.ndarray]:
+        """The directions at the vertices of a refined child, between those at the vertices of this mesh."""
+        from heartwright.mesh.transfer import Transfer
+
+        prolong = Transfer(self, child).prolong
+        return {name: fields.principal(prolong(fields.tensors(v))) for name, v in self.point_fields.items()}
 
 
 def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
@@ -134,16 +182,8 @@ def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
     raw = None
     with together(comm):
         if comm.rank == 0:
-            raw = _prepare(spec)
+            raw = fields.only_directions(prepare(spec), spec.fibres)
     return distribute(raw, comm)
-
-
-def _prepare(spec: MeshSpec) -> RawMesh:
-    from heartwright.mesh import generate, importers, quality, remesh
-
-    raw = generate.generate(spec.generate) if spec.generate else importers.read(spec)
-    raw = quality.checked(raw.but(points=raw.points * spec.scale), spec)
-    return quality.checked(remesh.remesh(raw, spec.size), spec) if spec.size else raw
 
 
 def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
@@ -160,7 +200,28 @@ def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
     )
     input_vertex = np.asarray(mesh.geometry.input_global_indices)
     tags = refine.facet_tags(mesh, input_vertex, *comm.bcast(raw.named_facets() if raw else None))
-    return Geometry(mesh, tags, {name: i for i, name in enumerate(names, 1)}, rims, input_vertex, notes, digest)
+    geometry = Geometry(mesh, tags, {name: i for i, name in enumerate(names, 1)}, rims, input_vertex, notes, digest)
+    geometry.cell_fields = _scattered(comm, raw.cell_fields if raw else {}, mesh.topology.original_cell_index)
+    geometry.point_fields = _scattered(comm, raw.point_fields if raw else {}, geometry.input_vertex)
+    return geometry
+
+
+def _gathered(comm: MPI.Comm, rows: np.ndarray, values: np.ndarray) -> np.ndarray | None:
+    """On rank 0 the rows of all ranks at their places. Collective."""
+    parts = comm.gather((np.asarray(rows), values))
+    if parts is None:
+        return None
+    whole = np.zeros((sum(len(own) for own, _ in parts), *values.shape[1:]), dtype=values.dtype)
+    for own, part in parts:
+        whole[own] = part
+    return whole
+
+
+def _scattered(comm: MPI.Comm, held: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
+    """From arrays that rank 0 holds, the `rows` that each rank asks for. Collective."""
+    asked = comm.gather(np.asarray(rows))
+    names = comm.bcast(tuple(held))
+    return {name: comm.scatter([held[name][own] for own in asked] if asked else None) for name in names}
 
 
 def find_rims(raw: RawMesh) -> dict[str, list[np.ndarray]]:

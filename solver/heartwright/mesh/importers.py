@@ -1,74 +1,108 @@
-"""Mesh files: tagged tetrahedra and triangles from gmsh .msh (2.2 and 4.1), VTK and VTU, brought to mm."""
+"""Mesh files: tagged tetrahedra or closed surfaces from any format, brought to mm under our names."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from heartwright.errors import InputError
+from heartwright.errors import InputError, did_you_mean
+from heartwright.mesh import labels
+from heartwright.mesh.formats import carp, dolfin, foreign, native, tetgen, vtkpoly, vtkxml, xdmf
+from heartwright.mesh.formats.contents import Contents
 from heartwright.mesh.raw import RawMesh
-from heartwright.mesh.spec import MeshSpec
+from heartwright.mesh.spec import UNIT, MeshSpec
 
 OUR_NAMES = ("lv_endo", "rv_endo", "la_endo", "ra_endo", "epi", "base")
 MYOCARDIUM = "myocardium"  # the only region made of cells
-UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0}  # mm
-# Cell data that hold tags, best first; gmsh writes both, and the geometrical one also where nothing was tagged.
-TAG_FIELDS = ("gmsh:physical", "gmsh:geometrical", "tag", "tags", "region", "regions", "elemTag", "cell_tags")
-CORNERS = {"tetra": 4, "tetra10": 4, "triangle": 3, "triangle6": 3}
+
+READERS: dict[str, Callable[[Path], Contents]] = {
+    **dict.fromkeys(foreign.FORMATS, foreign.read),
+    ".vtk": lambda path: vtkpoly.read(path) if vtkpoly.is_surface(path) else foreign.read(path),
+    **dict.fromkeys((".vtu", ".vtp"), vtkxml.read),
+    **dict.fromkeys((".xdmf", ".xmf"), xdmf.read),
+    **dict.fromkeys((".pts", ".elem", ".lon", ".surf"), carp.read),
+    **dict.fromkeys((".node", ".ele", ".face"), tetgen.read),
+    **dict.fromkeys((".h5", ".hdf5"), lambda path: native.read(path) if native.is_ours(path) else dolfin.read(path)),
+}
 
 
 def read(spec: MeshSpec) -> RawMesh:
-    """The mesh of `spec.file` in mm with the surfaces of `spec.regions`; InputError where it cannot be read."""
-    path = Path(spec.file)
-    contents = _contents(path)
-    labels = {int(tag): name for name, (tag, dim) in contents.field_data.items() if dim == 2}
-    cells, parts = _simplices(contents, "tetra")
-    facets, tags = _simplices(contents, "triangle")
-    if not len(cells):
-        kinds = ", ".join(sorted({block.type for block in contents.cells})) or "no cells"
-        raise InputError(f"mesh.file: {path.name} has no tetrahedra (it has: {kinds}); a volume mesh is expected")
-    cells = cells[_tissue(spec, parts, path.name)]
-    points = np.asarray(contents.points, dtype=float) * UNIT[spec.unit]
-    raw = RawMesh(points, cells, facets, tags, {}, path.name, labels)
+    """The mesh of `spec.file` in mm with the surfaces of `spec.regions`; InputError where it cannot be read.
+
+    A file of triangles alone gives a RawMesh without cells, to be filled (see fill.py).
+    """
+    raw = tagged(contents(spec), spec)
+    unit = spec.unit or ("mm" if raw.ours else None)
+    if unit is None:
+        raise InputError("mesh.unit: missing, and the file does not say: give mm, cm, m or um")
+    raw = raw.but(points=raw.points * UNIT[unit])
     return raw.but(names=_names(spec, raw))
 
 
-def _contents(path: Path):
-    """What meshio reads; the format goes by the suffix, because meshio's guessing prints and exits when it fails."""
-    import meshio
+def contents(spec: MeshSpec) -> Contents:
+    """What `spec.file` and the files in `spec.also` hold together; InputError where they cannot be read."""
+    found = _contents(Path(spec.file), "mesh.file")
+    for i, name in enumerate(spec.also):
+        other = _contents(Path(name), f"mesh.also.{i}")
+        try:
+            found.join(other)
+        except ValueError as reason:
+            raise InputError(f"mesh.also.{i}: {Path(name).name} does not belong to {spec.file}: {reason}") from None
+    return found
 
-    readers = {".msh": meshio.gmsh.read, ".vtk": meshio.vtk.read, ".vtu": meshio.vtu.read}
-    if path.suffix.lower() not in readers:
-        raise InputError(f"mesh.file: {path.name}: cannot read '{path.suffix}' files; expected {', '.join(readers)}")
+
+def _contents(path: Path, key: str) -> Contents:
+    if path.suffix.lower() not in READERS:
+        raise InputError(f"{key}: {path.name}: cannot read '{path.suffix}' files; expected {', '.join(READERS)}")
     if not path.is_file():
-        raise InputError(f"mesh.file: there is no file {path}")
+        raise InputError(f"{key}: there is no file {path}")
     try:
-        return readers[path.suffix.lower()](str(path))
+        return READERS[path.suffix.lower()](path)
     except Exception as reason:
         text = str(reason) or type(reason).__name__
-        raise InputError(f"mesh.file: {path.name} is damaged or not a {path.suffix} mesh: {text}") from None
+        if isinstance(reason, LookupError | TypeError | AttributeError):  # a reader that lost its way
+            text = f"its structure cannot be followed ({type(reason).__name__}: {text})"
+        raise InputError(f"{key}: {path.name} is damaged or not a {path.suffix} mesh: {text}") from None
 
 
-def _simplices(contents, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """All cells of a kind, reduced to their corners (n, 3 or 4), and their tags (n,), 0 where the file has none."""
-    field = next((name for name in TAG_FIELDS if name in contents.cell_data), None)
-    cells, tags = [np.zeros((0, CORNERS[kind]), dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-    for i, block in enumerate(contents.cells):
-        if block.type in CORNERS and CORNERS[block.type] == CORNERS[kind]:
-            cells.append(np.asarray(block.data, dtype=np.int64)[:, : CORNERS[kind]])
-            tags.append(_tags(contents.cell_data[field][i]) if field else np.zeros(len(block.data), dtype=np.int64))
-    return np.vstack(cells), np.concatenate(tags)
+def tagged(found: Contents, spec: MeshSpec) -> RawMesh:
+    """The contents of a file as a RawMesh in the file's unit, its triangles tagged but without our names yet."""
+    source = Path(spec.file).name
+    cells, triangles = found.corners["tetra"], found.corners["triangle"]
+    if not len(cells) and not len(triangles):
+        kinds = ", ".join(sorted(found.others)) or "no cells"
+        raise InputError(f"mesh.file: {source} has neither tetrahedra nor triangles (it has: {kinds})")
+    chosen = _tissue(spec, found.data["tetra"], len(cells), source)
+    raw = RawMesh(
+        found.points,
+        cells[chosen],
+        triangles,
+        _tags(found.data["triangle"], spec.tags, len(triangles), source),
+        {},
+        source,
+        dict(found.labels),
+        cell_fields={name: values[chosen] for name, values in _fields(found.data["tetra"]).items()},
+        point_fields=_fields(found.point_data),
+        ours=found.ours,
+    )
+    return labels.labelled(raw, found, spec.tags)
 
 
-def _tags(values: np.ndarray) -> np.ndarray:
-    """Tags as signed integers: an unsigned 'no tag' of 2⁶⁴−1 becomes −1, a NaN 0."""
-    values = np.asarray(values).ravel()
-    return (np.nan_to_num(values) if values.dtype.kind == "f" else values).astype(np.int64)
+def _fields(data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: values for name, values in data.items() if values.dtype.kind == "f"}
 
 
-def _tissue(spec: MeshSpec, parts: np.ndarray, source: str) -> np.ndarray:
-    """Which cells are myocardium: those with its tags where `regions` gives any, else all."""
+def _tags(data: dict[str, np.ndarray], wanted: str | None, n: int, source: str) -> np.ndarray:
+    """The tags (n,) among the fields of simplices, 0 where there is no such field."""
+    name = labels.field(data, wanted, source)
+    return labels.integers(data[name]) if name else np.zeros(n, dtype=np.int64)
+
+
+def _tissue(spec: MeshSpec, data: dict[str, np.ndarray], n: int, source: str) -> np.ndarray:
+    """Which of n cells are myocardium: those with its tags where `regions` gives any, else all."""
     if MYOCARDIUM not in spec.regions:
-        return np.ones(len(parts), dtype=bool)
+        return np.ones(n, dtype=bool)
+    parts = _tags(data, spec.tags, n, source)
     tags = np.atleast_1d(spec.regions[MYOCARDIUM])
     chosen = np.isin(parts, tags)
     if not chosen.any():
@@ -81,12 +115,24 @@ def _tissue(spec: MeshSpec, parts: np.ndarray, source: str) -> np.ndarray:
 def _names(spec: MeshSpec, raw: RawMesh) -> dict[str, tuple[int, ...]]:
     """Our surface names and the tags each stands for, from `regions` or from the file's own names."""
     if spec.regions:
-        surfaces = {name: tags for name, tags in spec.regions.items() if name != MYOCARDIUM}
-        return {name: (tags,) if isinstance(tags, int) else tuple(tags) for name, tags in surfaces.items()}
-    own = {name: (tag,) for tag, name in raw.labels.items() if name in OUR_NAMES}
-    if not any(name.endswith("endo") for name in own):
+        tag_of = {name: tag for tag, name in raw.labels.items()}
+        wanted = {name: tags for name, tags in spec.regions.items() if name != MYOCARDIUM}
+        return {
+            name: tuple(_tag(tag, tag_of, raw) for tag in (tags if isinstance(tags, tuple) else (tags,)))
+            for name, tags in wanted.items()
+        }
+    own = {name: (tag,) for tag, name in sorted(raw.labels.items()) if raw.ours or name in OUR_NAMES}
+    if not raw.ours and not any(name.endswith("endo") for name in own):
         raise InputError(
             f"mesh.regions: missing, and {raw.source} names no cavity as we do ({', '.join(OUR_NAMES)}); "
-            f"it has {raw.inventory()}; give e.g. regions: {{lv_endo: 13, epi: 12, base: 11}}"
+            f"it has {raw.inventory()}; give e.g. regions: {{lv_endo: 13, epi: 12, base: 11}}, "
+            f"or let `heartwright mesh import {raw.source} --suggest` propose them"
         )
     return own
+
+
+def _tag(tag: int | str, tag_of: dict[str, int], raw: RawMesh) -> int:
+    """A tag given by its number, or by the name the file gives it."""
+    if isinstance(tag, str) and tag not in tag_of:
+        raise InputError(f"mesh.regions: {raw.source} has no surface called '{tag}'{did_you_mean(tag, tag_of)}")
+    return tag_of[tag] if isinstance(tag, str) else tag

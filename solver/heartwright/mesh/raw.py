@@ -11,7 +11,8 @@ class RawMesh:
     """Points (n, 3) in mm, cells (m, 4), triangles (k, 3) with tags (k,), and which tags each name stands for.
 
     `source` is what messages call it (a file name or a generator); `labels` are the names the file itself gives
-    its tags; `notes` tell what was repaired on the way.
+    its tags; `notes` tell what was repaired on the way. `cell_fields` and `point_fields` are what the file says on its
+    cells (m, ...) and points (n, ...), such as fibres. `ours`: it comes from a file that we wrote.
     """
 
     points: np.ndarray
@@ -22,10 +23,30 @@ class RawMesh:
     source: str = "mesh"
     labels: dict[int, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    cell_fields: dict[str, np.ndarray] = field(default_factory=dict)
+    point_fields: dict[str, np.ndarray] = field(default_factory=dict)
+    ours: bool = False
 
     def but(self, *notes: str, **changes) -> "RawMesh":
         """A copy with some arrays changed and the `notes` that say why added."""
         return replace(self, notes=self.notes + notes, **changes)
+
+    def keep_cells(self, which: np.ndarray, *notes: str) -> "RawMesh":
+        """The mesh with some of its cells, given by number or by mask, and their fields."""
+        fields = {name: values[which] for name, values in self.cell_fields.items()}
+        return self.but(*notes, cells=self.cells[which], cell_fields=fields)
+
+    def keep_points(self, used: np.ndarray, *notes: str) -> "RawMesh":
+        """The mesh with the points of a mask (n,), the cells as they are, and the triangles between those points."""
+        number, keep = np.cumsum(used) - 1, used[self.facets].all(axis=1)
+        return self.but(
+            *notes,
+            points=self.points[used],
+            cells=number[self.cells],
+            facets=number[self.facets[keep]],
+            facet_tags=self.facet_tags[keep],
+            point_fields={name: values[used] for name, values in self.point_fields.items()},
+        )
 
     def named_facets(self) -> tuple[np.ndarray, np.ndarray]:
         """Triangles that carry one of our names (k', 3), and the 1-based position of that name in `names` (k',)."""

@@ -1,41 +1,70 @@
 """Remeshing: the surface of a mesh at another edge length, its regions kept apart, and filled again."""
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from heartwright.errors import InputError
 from heartwright.mesh import surface
 from heartwright.mesh.generate import collect, session
+from heartwright.mesh.quality import dihedral_angles
 from heartwright.mesh.raw import RawMesh
 
 SPECK = 3.0  # patches smaller than this many squared edge lengths would force cells smaller than wanted
+GOOD = 8.0  # degrees: the smallest dihedral angle to reach
+VIA = (0.7, 0.8)  # the finer meshes to try in between where it is not, as fractions of the wanted size
 
 
 def remesh(raw: RawMesh, size: float) -> RawMesh:
-    """The same tissue and surfaces with edges of about `size` mm; InputError where gmsh cannot mesh it.
-
-    Every patch of the surface is parametrised by itself and meshed anew, so the lines between regions stay lines
-    between regions. Specks, as ragged tags leave them along a rim, first join the neighbour they share most with.
-    """
+    """The same tissue and surfaces with edges of about `size` mm; InputError where gmsh cannot mesh it."""
     boundary = surface.boundary_faces(raw.cells, len(raw.points))
-    triangles, position = raw.named_facets()
-    row, found = surface.find(boundary, triangles, len(raw.points))
-    patch = _without_specks(raw.points, boundary, np.where(found, position[row], 0), SPECK * size**2)
+    return from_surface(raw, boundary, tags_on(raw, boundary), size)
+
+
+def from_surface(raw: RawMesh, boundary: np.ndarray, tags: np.ndarray, size: float) -> RawMesh:
+    """Tetrahedra of about `size` mm inside the closed surface `boundary` (k, 3) of points of `raw`.
+
+    The lines between `tags` (k,) stay. Slivers in the surface spoil its parametrisation and leave slivers behind;
+    where that happens the surface is first meshed finer, which rounds it little, and then at `size`.
+    """
+    best = _meshed(raw, raw.points, boundary, tags, size)
+    worst, how = dihedral_angles(best.points, best.cells).min(), ""
+    for finer in VIA:
+        if worst >= GOOD:
+            break
+        between = _meshed(raw, raw.points, boundary, tags, finer * size)
+        skin = surface.boundary_faces(between.cells, len(between.points))
+        new = _meshed(raw, between.points, skin, tags_on(between, skin), size)
+        angle = dihedral_angles(new.points, new.cells).min()
+        if angle > worst:
+            best, worst, how = new, angle, f", by way of {finer * size:g} mm because of slivers"
+    return best.but(*raw.notes, f"remeshed {raw.source} from its surface at {size:g} mm{how}")
+
+
+def tags_on(raw: RawMesh, boundary: np.ndarray) -> np.ndarray:
+    """The tag of every triangle of `boundary` (k,), 0 without one."""
+    row, found = surface.find(boundary, raw.facets, len(raw.points))
+    return np.where(found, raw.facet_tags[row] if len(raw.facets) else 0, 0)
+
+
+def _meshed(raw: RawMesh, points: np.ndarray, boundary: np.ndarray, tags: np.ndarray, size: float) -> RawMesh:
+    """One pass of gmsh. Every patch of the surface is parametrised by itself, so lines between regions stay such lines.
+
+    Specks, as ragged tags leave them along a rim, first join the neighbour they share most with.
+    """
+    different, number = np.unique(tags, return_inverse=True)
+    patch = _without_specks(points, boundary, number + 1, SPECK * size**2)
     with session() as gmsh:
         try:
-            _draw(gmsh.model, raw.points, boundary, patch)
+            _draw(gmsh.model, points, boundary, patch)
             gmsh.option.setNumber("Mesh.Algorithm", 5)  # Delaunay: the surest on curved parametrisations
             for option in ("Mesh.MeshSizeMin", "Mesh.MeshSizeMax"):
                 gmsh.option.setNumber(option, size)
             gmsh.model.mesh.generate(3)
-            names = {name: (i,) for i, name in enumerate(raw.names, 1)}
-            new = collect(gmsh.model, names, raw.source)
+            new = collect(gmsh.model, raw.names, raw.source)
+            return new.but(facet_tags=different[new.facet_tags - 1], labels=raw.labels)
         except Exception as reason:
             raise InputError(
                 f"mesh.size: gmsh cannot remesh {raw.source} at {size:g} mm ({reason}); choose another or leave it out"
             ) from None
-    return new.but(*raw.notes, f"remeshed {raw.source} from its surface at {size:g} mm")
 
 
 def _draw(model, points: np.ndarray, triangles: np.ndarray, patch: np.ndarray) -> None:
@@ -72,10 +101,9 @@ def _draw(model, points: np.ndarray, triangles: np.ndarray, patch: np.ndarray) -
 
 def _pieces(triangles: np.ndarray, patch: np.ndarray, n_points: int) -> np.ndarray:
     """Number of the connected piece of its patch that each triangle belongs to."""
-    a, b, _ = _neighbours(triangles, n_points)
+    a, b, _ = surface.neighbours(triangles, n_points)
     same = patch[a] == patch[b]
-    n = len(triangles)
-    return connected_components(coo_matrix((np.ones(same.sum()), (a[same], b[same])), shape=(n, n)), directed=False)[1]
+    return surface.components(len(triangles), a[same], b[same])
 
 
 def _curves(triangles: np.ndarray, piece: np.ndarray, n_points: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -83,7 +111,7 @@ def _curves(triangles: np.ndarray, piece: np.ndarray, n_points: int) -> list[tup
 
     A closed one starts and ends at its vertex with the lowest number.
     """
-    a, b, edge = _neighbours(triangles, n_points)
+    a, b, edge = surface.neighbours(triangles, n_points)
     border = piece[a] != piece[b]
     edge, beside = edge[border], np.column_stack([a[border], b[border]])
     at: dict[int, list[int]] = {}
@@ -114,7 +142,7 @@ def _walk(start: int, first: int, edge: np.ndarray, at: dict[int, list[int]], do
 def _without_specks(points: np.ndarray, triangles: np.ndarray, patch: np.ndarray, area: float) -> np.ndarray:
     """Patches with their connected pieces smaller than `area` given to the neighbour with the longest common border."""
     patch = patch.copy()
-    a, b, edge = _neighbours(triangles, len(points))
+    a, b, edge = surface.neighbours(triangles, len(points))
     length = np.linalg.norm(points[edge[:, 0]] - points[edge[:, 1]], axis=1)
     corners = points[triangles]
     areas = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
@@ -126,12 +154,3 @@ def _without_specks(points: np.ndarray, triangles: np.ndarray, patch: np.ndarray
         if len(other):
             patch[piece == speck] = np.argmax(np.bincount(patch[other], weights=border))
     return patch
-
-
-def _neighbours(triangles: np.ndarray, n_points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of triangles with a common edge, and that edge (e, 2)."""
-    edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
-    keys = edges[:, 0] * n_points + edges[:, 1]
-    order = np.argsort(keys, kind="stable")
-    same = np.flatnonzero(keys[order][1:] == keys[order][:-1])
-    return order[same] // 3, order[same + 1] // 3, edges[order[same]]

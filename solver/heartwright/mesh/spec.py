@@ -2,13 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from heartwright.mesh.where import FibreRule, FibresBayer
+from heartwright.mesh.where import FibreRule, FibresBayer, FibresFile
 from heartwright.spec import Spec
 from heartwright.units import ML, Length, Volume
 
 Positive = Annotated[Length, Field(gt=0)]
+UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3}  # mm
+TagOrName = int | str
+Regions = Annotated[dict[str, TagOrName | tuple[TagOrName, ...]], BeforeValidator(lambda given: given or {})]
 
 
 class Ellipsoid(Spec):
@@ -77,25 +80,81 @@ class Slab(Spec):
         return ("xmin", "xmax", "ymin", "ymax", "zmin", "zmax")
 
 
-Generator = Annotated[Ellipsoid | Biventricle | Slab, Field(discriminator="type")]
+class Stenosis(Spec):
+    """A narrowing r(z) = R (1 − s/2 (1 + cos(2π (z − at)/length))) for |z − at| < length/2.
+
+    s is the part of the diameter that is lost at its narrowest: `severity`.
+    """
+
+    severity: Annotated[float, Field(gt=0, lt=1)]
+    at: Positive
+    length: Positive
+
+
+class Tube(Spec):
+    """A vessel about the z axis, from its inlet at z = 0 to its outlet at z = `length`: its lumen, or its wall.
+
+    Without `wall` the blood in it is meshed (surfaces inlet, outlet, wall), with it the wall around the blood (surfaces
+    inlet, outlet, inner, outer). Defaults: an adult's descending aorta.
+    """
+
+    type: Literal["tube"] = "tube"
+    radius: Positive = 12.0
+    length: Positive = 100.0
+    wall: Positive | None = None
+    stenosis: Stenosis | None = None
+    size: Positive = 3.0
+
+    @model_validator(mode="after")
+    def _stenosis_lies_inside(self):
+        narrow = self.stenosis
+        if narrow and not narrow.length / 2 < narrow.at < self.length - narrow.length / 2:
+            raise ValueError(
+                "the stenosis must lie between the ends of the tube: check stenosis.at and stenosis.length"
+            )
+        return self
+
+
+class Nozzle(Spec):
+    """The nozzle of the FDA's flow study (Hariharan et al. 2011, doi:10.1115/1.4003440): the liquid in it.
+
+    About the z axis: an inlet of radius 6 mm, a cone 22.685 mm long to a throat of radius 2 mm and length 40 mm, and a
+    sudden expansion to radius 6 mm. Surfaces: inlet, outlet, wall.
+    """
+
+    type: Literal["nozzle"] = "nozzle"
+    inlet: Positive = 40.0
+    outlet: Positive = 80.0
+    size: Positive = 1.0
+
+
+Generator = Annotated[Ellipsoid | Biventricle | Slab | Tube | Nozzle, Field(discriminator="type")]
 
 
 class MeshSpec(Spec):
     """The tissue: a tagged mesh file with its unit and regions, or a generated shape.
 
-    regions: our surface names (lv_endo, rv_endo, epi, base) -> the tag or tags they have in the file; left out, the
-        file's own names are used where they are ours. `myocardium` may name the tags of the tetrahedra to use.
+    file: tetrahedra with tagged surfaces, or a closed tagged surface, which is filled; any format of importers.py.
+    also: further files about the same points, whose triangles, tags and fields are added.
+    tags: which field of the file holds the tags, on its triangles, its points or its tetrahedra; found by itself
+        where only one can.
+    regions: our surface names (lv_endo, rv_endo, epi, base) -> the tag or tags they have in the file, as numbers or
+        by the names that the file gives them; left out, the file's own names are used where they are ours.
+        `myocardium` may give the tags of the tetrahedra to use.
     size: remesh a file from its surface at this edge length.
-    fix: repairs that must be asked for, because the same symptom can also mean a damaged file.
+    fix: repairs that must be asked for: `orientation` turns inverted cells round (they can also mean a folded mesh),
+        `slivers` remeshes from the surface, at its own edge length unless `size` is given, where cells are nearly flat.
     cavity_volumes: what each cavity of a file must enclose; a wrong unit shows here.
     refine: uniform refinements from the mechanics mesh to the electrophysiology mesh.
     """
 
     file: str | None = None
-    unit: Literal["mm", "cm", "m"] | None = None
-    regions: dict[str, int | list[int]] = Field(default={})
+    also: tuple[str, ...] = ()
+    unit: Literal["mm", "cm", "m", "um"] | None = None
+    tags: str | None = None
+    regions: Regions = Field(default={})
     size: Positive | None = None
-    fix: tuple[Literal["orientation"], ...] = ()
+    fix: tuple[Literal["orientation", "slivers"], ...] = ()
     cavity_volumes: tuple[Volume, Volume] = (20.0 * ML, 400.0 * ML)
     generate: Generator | None = None
     scale: Annotated[float, Field(gt=0)] = 1.0
@@ -106,8 +165,12 @@ class MeshSpec(Spec):
     def _one_source(self):
         if (self.file is None) == (self.generate is None):
             raise ValueError("give either `file` (with `unit`) or `generate`, not both and not neither")
-        if self.file is not None and self.unit is None:
-            raise ValueError("a mesh file needs its `unit`: mm, cm or m")
-        if self.file is None and (self.unit or self.regions or self.size or self.fix):
-            raise ValueError("unit, regions, size and fix belong to `file`; a generator has its own `size`")
+        if self.file is not None and self.unit is None and not self.file.endswith(".h5"):  # ours know theirs
+            raise ValueError("a mesh file needs its `unit`: mm, cm, m or um")
+        if self.file is None and (self.also or self.unit or self.tags or self.regions or self.size or self.fix):
+            raise ValueError("also, unit, tags, regions, size and fix belong to `file`; a generator has its own `size`")
+        if isinstance(self.fibres, FibresFile) and (self.generate or self.size or "slivers" in self.fix):
+            raise ValueError(
+                "fibres from a file belong to its cells: they need `file`, without `size` or fix: [slivers]"
+            )
         return self

@@ -6,7 +6,10 @@ with n pointing out of the enclosed volume and A_k the lid's outward vector area
 """
 
 import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
+RIGHT_WAY_ROUND = [1, 0, 2, 3]  # corners of an inverted tetrahedron, put right
 # Faces of a positively oriented tetrahedron, each counter-clockwise seen from outside; face i lies opposite vertex i.
 FACES = np.array([[1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]])
 
@@ -53,6 +56,50 @@ def oriented_like(triangles: np.ndarray, reference: np.ndarray, n_points: int) -
     """`triangles` with the corner order they have in `reference`; those not found there are left out."""
     row, found = find(triangles, reference, n_points)
     return reference[row[found]]
+
+
+def neighbours(triangles: np.ndarray, n_points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of triangles with a common edge, and that edge (e, 2), its lower vertex first."""
+    edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    keys = edges[:, 0] * n_points + edges[:, 1]
+    order = np.argsort(keys, kind="stable")
+    same = np.flatnonzero(keys[order][1:] == keys[order][:-1])
+    return order[same] // 3, order[same + 1] // 3, edges[order[same]]
+
+
+def components(n: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Number (n,), from 0, of the connected piece that each of n things belongs to, linked pairwise by a and b."""
+    return connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(n, n)), directed=False)[1]
+
+
+def shells(triangles: np.ndarray, n_points: int) -> np.ndarray:
+    """Number (k,), from 0, of the connected piece each triangle belongs to."""
+    return components(len(triangles), *neighbours(triangles, n_points)[:2])
+
+
+def outwards(points: np.ndarray, triangles: np.ndarray, shells: np.ndarray) -> np.ndarray:
+    """The triangles of every shell turned the same way round, so that its volume is positive.
+
+    Every triangle stands for two, one each way round; neighbours are linked where they agree, so that each shell falls
+    into two components, of which the one with its first triangle as it is is taken.
+    """
+    a, b, edge = neighbours(triangles, len(points))
+    agree = _along(triangles[a], edge) != _along(triangles[b], edge)
+    n = len(triangles)
+    either = components(
+        2 * n, np.concatenate([a, a + n]), np.concatenate([np.where(agree, b, b + n), np.where(agree, b + n, b)])
+    )
+    first = np.unique(shells, return_index=True)[1][shells]
+    turned = np.where((either[:n] == either[first])[:, None], triangles, triangles[:, ::-1])
+    corners = points[turned]
+    volume = np.bincount(shells, weights=np.linalg.det(corners - points.mean(axis=0)))
+    return np.where((volume[shells] > 0)[:, None], turned, turned[:, ::-1])
+
+
+def _along(triangles: np.ndarray, edge: np.ndarray) -> np.ndarray:
+    """Whether each triangle runs through its edge from the lower to the higher vertex."""
+    start = np.argmax(triangles == edge[:, :1], axis=1)
+    return np.take_along_axis(triangles, ((start + 1) % 3)[:, None], axis=1)[:, 0] == edge[:, 1]
 
 
 def rim_edges(triangles: np.ndarray) -> np.ndarray:

@@ -212,10 +212,18 @@ class FibresConstant(Spec):
         return self
 
 
+class FibresFile(Spec):
+    """Directions that the mesh file carries: vectors on its cells or its points, by the names of their fields."""
+
+    type: Literal["file"] = "file"
+    fibre: str = "f0"
+    sheet: str = "s0"
+
+
 class FibresNone(Spec):
     """No fibres: for isotropic materials only."""
 
     type: Literal["none"] = "none"
 
 
-FibreRule = Annotated[FibresBayer | FibresConstant | FibresNone, Field(discriminator="type")]
+FibreRule = Annotated[FibresBayer | FibresConstant | FibresFile | FibresNone, Field(discriminator="type")]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from heartwright.errors import StorageError
-from heartwright.output.files import storing, write_atomically
+from heartwright.files import storing, write_atomically
 
 NAME = "audit.jsonl"
 APART = {NAME, ".lock"}  # not among the files of a run

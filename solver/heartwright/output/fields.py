@@ -15,9 +15,9 @@ import numpy as np
 from mpi4py import MPI
 
 from heartwright.errors import StorageError
+from heartwright.files import storing, write_atomically
 from heartwright.output import layout
 from heartwright.output.exchange import Exchange
-from heartwright.output.files import storing, write_atomically
 from heartwright.parallel import together
 from heartwright.parts import Rows
 

@@ -13,7 +13,7 @@ import numpy as np
 from mpi4py import MPI
 
 from heartwright.errors import StorageError
-from heartwright.output.files import storing
+from heartwright.files import storing
 from heartwright.parallel import together
 
 Shapes = dict[str, tuple[tuple[int, ...], np.dtype]]

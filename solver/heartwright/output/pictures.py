@@ -28,20 +28,22 @@ def draw(folder: Path) -> list[Path]:
     """
     if not (folder / "fields.xdmf").exists():
         return []
-    command = [sys.executable, "-m", "heartwright.output.pictures", str(folder)]
+    offscreen("heartwright.output.pictures", folder, log=folder / "plots" / "pictures.log")
+    return [path for path in (activation_path(folder), beat_path(folder)) if path.exists()]
+
+
+def offscreen(module: str, *arguments: Path, log: Path) -> None:
+    """Run a module that draws, under Xvfb where there is no display; `log` has what it says, or why it cannot run."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
     if not os.environ.get("DISPLAY"):
         xvfb = shutil.which("xvfb-run")
         if xvfb is None:
-            (folder / "plots" / "pictures.log").write_text("no display, and xvfb-run was not found\n")
-            return []
+            log.write_text("no display, and xvfb-run was not found\n")
+            return
         command = [xvfb, "-a", *command]
     alone = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "PRTE_", "PMI_", "SLURM_"))}
-    with (
-        open(folder / "plots" / "pictures.log", "w", encoding="utf-8") as log,
-        contextlib.suppress(subprocess.TimeoutExpired),
-    ):
-        subprocess.run(command, env=alone, stdout=log, stderr=log, timeout=300, check=False)
-    return [path for path in (activation_path(folder), beat_path(folder)) if path.exists()]
+    with open(log, "w", encoding="utf-8") as out, contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(command, env=alone, stdout=out, stderr=out, timeout=300, check=False)
 
 
 def activation_path(folder: Path) -> Path:
@@ -70,12 +72,12 @@ def activation_map(folder: Path) -> None:
     }
     plotter = pyvista.Plotter(shape=(1, 3), off_screen=True, window_size=(1500, 560), border=False)
     for column, (shape, angle, title) in enumerate(
-        ((heart, 60, "front"), (heart, 240, "back"), (_cut_open(heart), 90, "cut open"))
+        ((heart, 60, "front"), (heart, 240, "back"), (cut_open(heart), 90, "cut open"))
     ):
         plotter.subplot(0, column)
         plotter.add_mesh(shape.extract_surface(), show_scalar_bar=column == 2, **style, **SKIN)
-        _look(plotter, heart, angle, title)
-    _save(plotter, activation_path(folder))
+        look(plotter, heart, angle, title)
+    save(plotter, activation_path(folder))
 
 
 def beat(folder: Path) -> None:
@@ -95,7 +97,7 @@ def beat(folder: Path) -> None:
         heart = _heart(frame)
         heart["active tension [kPa]"] = frame["active_tension"]
         moved = heart.warp_by_vector("u")
-        for side, (shape, view) in enumerate(((moved, "front"), (_cut_open(heart).warp_by_vector("u"), "cut open"))):
+        for side, (shape, view) in enumerate(((moved, "front"), (cut_open(heart).warp_by_vector("u"), "cut open"))):
             plotter.subplot(0, 2 * pair + side)
             plotter.add_mesh(
                 shape.extract_surface(),
@@ -106,8 +108,8 @@ def beat(folder: Path) -> None:
                 scalar_bar_args=BAR,
                 **SKIN,
             )
-            _look(plotter, whole, 60 if side == 0 else 90, f"{name}, {view} ({frame['time']:.0f} ms)")
-    _save(plotter, beat_path(folder))
+            look(plotter, whole, 60 if side == 0 else 90, f"{name}, {view} ({frame['time']:.0f} ms)")
+    save(plotter, beat_path(folder))
 
 
 def _heart(frame: dict[str, np.ndarray]):
@@ -124,12 +126,12 @@ def _heart(frame: dict[str, np.ndarray]):
     return grid
 
 
-def _cut_open(heart):
+def cut_open(heart):
     """The posterior half, behind the plane through the long axis and the line between the ventricles."""
     return heart.clip(normal="y", origin=heart.center, crinkle=False)
 
 
-def _look(plotter, heart, angle: float, title: str) -> None:
+def look(plotter, heart, angle: float, title: str) -> None:
     """A view from `angle` degrees about the long axis, from the right over anterior, a little from above."""
     away = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle)), 0.35])
     plotter.add_text(title, font_size=11, color="black")
@@ -137,7 +139,7 @@ def _look(plotter, heart, angle: float, title: str) -> None:
     plotter.camera.view_angle = 12.5
 
 
-def _save(plotter, path: Path) -> None:
+def save(plotter, path: Path) -> None:
     plotter.set_background("white")
     plotter.screenshot(str(path))
     plotter.close()

@@ -10,8 +10,8 @@ import jinja2
 from matplotlib.figure import Figure
 
 from heartwright.errors import InputError
+from heartwright.files import write_atomically
 from heartwright.output import pictures, plots, series
-from heartwright.output.files import write_atomically
 
 # What a healthy adult at rest shows; see docs/theory/normal_values.md for the sources.
 NORMAL = {

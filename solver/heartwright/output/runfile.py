@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import heartwright
+from heartwright.files import write_atomically
 from heartwright.output import metrics, series
-from heartwright.output.files import write_atomically
 
 
 def write(

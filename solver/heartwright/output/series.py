@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from heartwright.errors import StorageError
-from heartwright.output.files import storing, write_atomically
+from heartwright.files import storing, write_atomically
 
 
 class Series:

@@ -1,0 +1,84 @@
+"""Directions that a mesh file carries: unit vectors at right angles, and what lies between two lines."""
+
+import numpy as np
+
+from heartwright.mesh.quality import count, near
+from heartwright.mesh.raw import RawMesh
+from heartwright.mesh.where import FibreRule, FibresFile
+
+LONG, SKEW = 1e-3, 5.0  # |length - 1| and degrees from a right angle, beyond which vectors are no directions
+ENTRIES = ([0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2])  # of a symmetric matrix
+
+
+def bad_directions(raw: RawMesh, rule: FibreRule) -> list[str]:
+    """What is wrong with the vectors that `rule` takes from the file: missing, no unit vectors, not at right angles."""
+    if not isinstance(rule, FibresFile):
+        return []
+    known = raw.cell_fields | raw.point_fields
+    names = (rule.fibre, rule.sheet)
+    vectors = {name for name, values in known.items() if values.shape[1:] == (3,)}
+    findings = [
+        f"has no vectors '{name}' for fibres; it has {', '.join(sorted(vectors)) or 'none'}"
+        for name in names
+        if name not in vectors
+    ]
+    for name in set(names) & vectors:
+        findings += _bad_lengths(raw, name, known[name])
+    if not findings and (known[rule.fibre].shape == known[rule.sheet].shape):
+        cosine = np.abs(np.einsum("ij,ij->i", known[rule.fibre], known[rule.sheet]))
+        skew = cosine > np.sin(np.radians(SKEW))
+        if skew.any():
+            findings.append(
+                f"'{rule.fibre}' and '{rule.sheet}' are more than {SKEW:g} deg from a right angle in "
+                f"{skew.sum()} of {len(skew)} places, {_where(raw, rule.fibre, skew)}"
+            )
+    return findings
+
+
+def only_directions(raw: RawMesh, rule: FibreRule) -> RawMesh:
+    """The mesh with no other fields than those the rule needs."""
+    names = {rule.fibre, rule.sheet} if isinstance(rule, FibresFile) else set()
+    return raw.but(
+        cell_fields={name: values for name, values in raw.cell_fields.items() if name in names},
+        point_fields={
+            name: values for name, values in raw.point_fields.items() if name in names - raw.cell_fields.keys()
+        },
+    )
+
+
+def only_vectors(raw: RawMesh) -> RawMesh:
+    """The mesh with no other fields than vectors."""
+    return raw.but(
+        cell_fields={name: values for name, values in raw.cell_fields.items() if values.shape[1:] == (3,)},
+        point_fields={name: values for name, values in raw.point_fields.items() if values.shape[1:] == (3,)},
+    )
+
+
+def _bad_lengths(raw: RawMesh, name: str, vectors: np.ndarray) -> list[str]:
+    length = np.linalg.norm(vectors, axis=1)
+    bad = ~(np.abs(length - 1.0) <= LONG)
+    if not bad.any():
+        return []
+    n, of = int(bad.sum()), f"{count(len(bad), 'vector')} of '{name}'"
+    return [
+        f"{n} of {of} are no unit vectors, the first has length {length[np.argmax(bad)]:.3g} {_where(raw, name, bad)}"
+    ]
+
+
+def _where(raw: RawMesh, name: str, bad: np.ndarray) -> str:
+    first = int(np.argmax(bad))
+    return near(raw.points[raw.cells[first]] if name in raw.cell_fields else raw.points[first])
+
+
+def tensors(vectors: np.ndarray) -> np.ndarray:
+    """v ⊗ v of vectors (n, 3) as its six different entries (n, 6): what lines, which have no sign, are averaged by."""
+    i, j = ENTRIES
+    return vectors[:, i] * vectors[:, j]
+
+
+def principal(entries: np.ndarray) -> np.ndarray:
+    """The unit vectors (n, 3) nearest to the averaged lines of `tensors` (n, 6): eigenvectors of largest eigenvalue."""
+    i, j = ENTRIES
+    matrices = np.empty((len(entries), 3, 3))
+    matrices[:, i, j] = matrices[:, j, i] = entries
+    return np.linalg.eigh(matrices)[1][:, :, 2]

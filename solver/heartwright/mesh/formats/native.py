@@ -1,0 +1,134 @@
+"""Our own mesh file: HDF5 with geometry, surfaces by name, fibres and coordinates, and XDMF beside it for ParaView.
+
+points (n, 3) in mm        cells (m, 4)            triangles (k, 3)        surfaces (k,) numbers into `names`
+cell_fields/NAME (m, ...)  point_fields/NAME (n, ...)
+attributes: format, version, unit, names, source, sha256 (of geometry and surfaces)
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+import h5py
+import numpy as np
+
+from heartwright.files import storing, write_atomically
+from heartwright.mesh.formats import hdf5
+from heartwright.mesh.formats.contents import Contents
+from heartwright.mesh.raw import RawMesh
+
+FORMAT, VERSION = "heartwright mesh", 1
+CENTRES = {"cell_fields": "Cell", "point_fields": "Node"}  # fields of a RawMesh, and what XDMF calls where they live
+KINDS = {(): "Scalar", (3,): "Vector"}
+GEOMETRY = ("points", "cells", "triangles", "surfaces")
+
+
+def is_ours(path: Path) -> bool:
+    """Whether an HDF5 file says that it is one of ours."""
+    with hdf5.opened(path) as file:
+        return file.attrs.get("format") == FORMAT
+
+
+def read(path: Path) -> Contents:
+    """The mesh of our own file; ValueError where it is newer than this program or its numbers were changed."""
+    with hdf5.opened(path) as file:
+        version = int(file.attrs.get("version", 0))
+        if version > VERSION:
+            raise ValueError(f"is of version {version}, this program reads up to {VERSION}: use a newer one")
+        arrays = {name: hdf5.dataset(file, name) for name in GEOMETRY}
+        if file.attrs.get("sha256") != digest(arrays):
+            raise ValueError("was changed after it was written (its digest differs)")
+        fields = {name: hdf5.dataset(file, name) for name in hdf5.datasets(file) if "/" in name}
+        labels = {i: str(name) for i, name in enumerate(file.attrs["names"], 1)}
+    contents = Contents(arrays["points"], labels=labels, ours=True)
+    contents.add("tetra", arrays["cells"], _under("cell_fields/", fields))
+    contents.add("triangle", arrays["triangles"], {"tags": arrays["surfaces"]})
+    contents.point_data = _under("point_fields/", fields)
+    return contents
+
+
+def mesh(path: Path) -> RawMesh:
+    """The mesh of our own file as it was written, with its names and notes; ValueError as `read`."""
+    found = read(path)
+    with hdf5.opened(path) as file:
+        source, notes = str(file.attrs["source"]), tuple(map(str, file.attrs["notes"]))
+    names = {name: (tag,) for tag, name in found.labels.items()}
+    return RawMesh(
+        found.points,
+        found.corners["tetra"],
+        found.corners["triangle"],
+        found.data["triangle"]["tags"],
+        names,
+        source,
+        dict(found.labels),
+        notes,
+        {name: values for name, values in found.data["tetra"].items() if name != "tags"},
+        found.point_data,
+    )
+
+
+def _under(prefix: str, fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): values for name, values in fields.items() if name.startswith(prefix)}
+
+
+def digest(arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 of the geometry and surfaces of a mesh."""
+    total = hashlib.sha256()
+    for name in GEOMETRY:
+        total.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return total.hexdigest()
+
+
+def write(path: Path, raw: RawMesh) -> None:
+    """Write `path` and the XDMF beside it, whole or not at all. StorageError where the disk refuses."""
+    triangles, surfaces = raw.named_facets()
+    geometry = {
+        "points": raw.points.astype("<f8"),
+        "cells": raw.cells.astype("<i8"),
+        "triangles": triangles.astype("<i8"),
+        "surfaces": surfaces.astype("<i4"),
+    }
+    arrays = geometry | {
+        f"{where}/{name.replace('/', '_')}": values for where in CENTRES for name, values in getattr(raw, where).items()
+    }
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    with storing(path):
+        with h5py.File(partial, "w") as file:
+            file.attrs.update({"format": FORMAT, "version": VERSION, "unit": "mm", "source": raw.source})
+            file.attrs["names"], file.attrs["notes"] = list(raw.names), list(raw.notes)
+            file.attrs["sha256"] = digest(geometry)
+            for name, values in arrays.items():
+                file.create_dataset(name, data=values)
+        os.replace(partial, path)
+    write_atomically(path.with_suffix(".xdmf"), _xdmf(path.name, arrays))
+
+
+def _xdmf(file: str, arrays: dict[str, np.ndarray]) -> str:
+    """The tissue with its fields and the surfaces with their numbers, as ParaView opens them."""
+
+    def item(name: str) -> str:
+        values = arrays[name]
+        kind, size = "Float" if values.dtype.kind == "f" else "Int", " ".join(map(str, values.shape))
+        form = f'Dimensions="{size}" NumberType="{kind}" Precision="{values.itemsize}" Format="HDF"'
+        return f"<DataItem {form}>{file}:/{name}</DataItem>"
+
+    def grid(title: str, kind: str, corners: str, attributes: str) -> str:
+        return (
+            f'<Grid Name="{title}">\n<Topology TopologyType="{kind}" NumberOfElements="{len(arrays[corners])}">'
+            f'{item(corners)}</Topology>\n<Geometry GeometryType="XYZ">{item("points")}</Geometry>\n'
+            f"{attributes}</Grid>\n"
+        )
+
+    def attribute(name: str, centre: str) -> str:
+        title, kind = quoteattr(name.rpartition("/")[2]), KINDS[arrays[name].shape[1:]]
+        return f'<Attribute Name={title} AttributeType="{kind}" Center="{centre}">{item(name)}</Attribute>\n'
+
+    fields = "".join(
+        attribute(name, CENTRES[name.partition("/")[0]])
+        for name, values in arrays.items()
+        if "/" in name and values.shape[1:] in KINDS
+    )
+    grids = grid("tissue", "Tetrahedron", "cells", fields)
+    grids += grid("surfaces", "Triangle", "triangles", attribute("surfaces", "Cell"))
+    return f'<?xml version="1.0"?>\n<Xdmf Version="3.0"><Domain>\n{grids}</Domain></Xdmf>\n'

@@ -1,0 +1,328 @@
+"""`heartwright mesh`: from whatever the user has to a mesh that a heart can be made of, one step at a time."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from heartwright import scenario, start
+from heartwright.document import Node, read_file, read_text
+from heartwright.errors import InputError
+from heartwright.explain import explain
+from heartwright.mesh.spec import UNIT, MeshSpec
+
+SCENARIOS = (".yaml", ".yml")
+FIXES = "[orientation, slivers]"
+
+SOURCE = click.argument("source", type=click.Path(path_type=Path))
+OUTPUT = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="File to write: .h5 (ours), .vtu or .pts (CARP).",
+)
+FORCE = click.option("--force", is_flag=True, help="Replace the file if it exists.")
+SET = click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Any key of `mesh`: fibres.endo='50 deg'."
+)
+DESCRIPTION = (
+    click.option("--unit", type=click.Choice(tuple(UNIT)), help="Of the file's coordinates."),
+    click.option(
+        "--regions", metavar="YAML", help="Our surfaces and their tags: '{lv_endo: 13, epi: 12}', or a YAML file."
+    ),
+    click.option("--also", multiple=True, type=click.Path(), help="A further file about the same points."),
+    click.option("--tags", help="The field of the file that holds the tags."),
+    click.option("--size", help="Edge length to mesh the surface anew at: '4 mm'."),
+    click.option("--fix", is_flag=True, help="Turn inverted cells round and remesh where cells are nearly flat."),
+    SET,
+)
+
+
+def described(command):
+    """The options that say what a file means, together as the argument `given`."""
+
+    @functools.wraps(command)
+    def collected(source: Path, unit, regions, also, tags, size, fix, changes, **others: Any):
+        given = {"unit": unit, "regions": regions, "tags": tags, "size": size, "fix": FIXES if fix else None}
+        given["also"] = f"[{', '.join(map(_quoted, also))}]" if also else None
+        pairs = [(key, text) for key, text in given.items() if text is not None]
+        return command(source, [*pairs, *map(_pair, changes)], **others)
+
+    for option in reversed(DESCRIPTION):
+        collected = option(collected)
+    return SOURCE(collected)
+
+
+@click.group()
+def mesh() -> None:
+    """Meshes: read, check, repair, generate, remesh, refine, lay fibres, draw.
+
+    SOURCE is a mesh file, or a scenario whose `mesh:` block says what is meant.
+    """
+
+
+@mesh.command("import")
+@described
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write: .h5 (ours), .vtu or .pts (CARP).")
+@click.option("--suggest", is_flag=True, help="Propose unit and regions from the shape, print them, and use them.")
+@click.option("--picture", "drawing", type=click.Path(path_type=Path), help="Also draw the mesh into this .png.")
+@FORCE
+def import_(source: Path, given: list, output: Path | None, suggest: bool, drawing: Path | None, force: bool) -> None:
+    """Read, check and, where asked, repair a mesh; write it to OUTPUT."""
+    from heartwright.mesh import prepare
+    from heartwright.mesh import suggest as shapes
+
+    if suggest:
+        proposed = shapes.propose(_spec(source, given, unit="mm"))
+        _say(proposed.lines)
+        given = [*proposed.given, *given]
+    elif output is None:
+        raise InputError("mesh import: say with -o where to write the mesh, or ask with --suggest what it holds")
+    write = _writer(output, force) if output else None
+    if write or drawing:
+        raw = prepare.prepare(_spec(source, given))
+        if drawing:
+            _draw(raw, drawing)
+        if write:
+            _finish(write, output, raw)
+
+
+@mesh.command()
+@described
+def check(source: Path, given: list) -> None:
+    """Find everything that is wrong with a mesh.
+
+    Every finding is one line with counts and places, the exit code then 64; a good mesh is summed up.
+    """
+    from heartwright.mesh import prepare, quality
+
+    raw = prepare.prepare(_spec(source, given))
+    _say(raw.notes)
+    click.echo("smallest dihedral angle of the tetrahedra:")
+    _say(quality.histogram(quality.dihedral_angles(raw.points, raw.cells)))
+    click.echo(f"{source}: good")
+
+
+@mesh.command()
+@described
+def info(source: Path, given: list) -> None:
+    """Say what is in a mesh file: sizes, tags, names, fields."""
+    from heartwright.mesh import suggest
+
+    _say(suggest.inventory(_spec(source, given, unit="mm")))
+
+
+@mesh.command()
+@click.argument("shape")
+@OUTPUT
+@FORCE
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One of its sizes: --set size='5 mm'.")
+def generate(shape: str, output: Path, force: bool, changes: tuple[str, ...]) -> None:
+    """Mesh an idealised SHAPE: ellipsoid, biventricle, slab, tube, nozzle."""
+    from heartwright.mesh import prepare
+
+    write = _writer(output, force)
+    tree = Node({"generate": Node({"type": Node(shape, "SHAPE")}, "SHAPE")}, "SHAPE")
+    pairs = [(f"generate.{key}", text) for key, text in map(_pair, changes)]
+    _finish(write, output, prepare.prepare(_validated(tree, pairs)))
+
+
+@mesh.command()
+@described
+@OUTPUT
+@FORCE
+def remesh(source: Path, given: list, output: Path, force: bool) -> None:
+    """Mesh the tissue anew from its surface at --size.
+
+    Regions stay; fibres and other fields do not.
+    """
+    from heartwright.mesh import prepare
+
+    if "size" not in dict(given):
+        raise InputError("mesh remesh: give the wanted edge length, e.g. --size '4 mm'")
+    write = _writer(output, force)
+    _finish(write, output, prepare.prepare(_spec(source, given)))
+
+
+@mesh.command()
+@described
+@OUTPUT
+@FORCE
+@click.option("--cavity", default="lv_endo", help="The surface that the blood touches [lv_endo].")
+def blood(source: Path, given: list, output: Path, force: bool, cavity: str) -> None:
+    """Mesh the blood in a cavity.
+
+    Its wall conforms to the tissue; every rim is closed by a lid: surfaces wall, lid_1, lid_2.
+    """
+    from heartwright.mesh import blood as inside
+    from heartwright.mesh import prepare
+
+    write = _writer(output, force)
+    _finish(write, output, inside.blood(prepare.prepare(_spec(source, given)), cavity))
+
+
+@mesh.command()
+@described
+@OUTPUT
+@FORCE
+@click.option("--levels", default=1, type=click.IntRange(1, 4), help="How often every tetrahedron is split into 8 [1].")
+def refine(source: Path, given: list, output: Path, force: bool, levels: int) -> None:
+    """Split every tetrahedron into eight.
+
+    In parallel, each rank its own; surfaces and directions are carried over.
+    """
+    comm = start.world()
+    spec, write = _together(comm, source, given, output, force)
+    _, geometry = _distributed(comm, spec)
+    _finish_together(comm, write, output, geometry.refined(levels).whole())
+
+
+@mesh.command()
+@described
+@OUTPUT
+@FORCE
+def fibres(source: Path, given: list, output: Path, force: bool) -> None:
+    """Lay fibres by a rule and store f0, s0, n0 per cell.
+
+    In parallel. The rule is Bayer's unless given: --set fibres.endo='50 deg'.
+    """
+    comm = start.world()
+    rule = [] if source.suffix in SCENARIOS else [("fibres", "{type: bayer}")]
+    spec, write = _together(comm, source, [*rule, *given], output, force)
+    raw, geometry = _distributed(comm, spec)
+    from heartwright.mesh.fibres import directions
+
+    cells = range(geometry.mesh.topology.index_map(3).size_local)
+    laid = {f.name: f.x.array.reshape(-1, 3)[: len(cells)] for f in directions(geometry, spec.fibres, "DG0")}
+    laid = {name: geometry.gathered_cells(vectors) for name, vectors in laid.items()}
+    _finish_together(comm, write, output, raw and raw.but(cell_fields=raw.cell_fields | laid))
+
+
+@mesh.command()
+@described
+@OUTPUT
+@FORCE
+def coordinates(source: Path, given: list, output: Path, force: bool) -> None:
+    """Compute heart coordinates and AHA segments.
+
+    In parallel: transmural, apicobasal, rotation, chamber and aha, stored per point.
+    """
+    comm = start.world()
+    spec, write = _together(comm, source, given, output, force)
+    raw, geometry = _distributed(comm, spec)
+    found = geometry.coordinates
+    names = ("transmural", "apicobasal", "rotation", "chamber", "aha")
+    values = {name: geometry.gathered_points(getattr(found, name).astype(float)) for name in names}
+    _finish_together(comm, write, output, raw and raw.but(point_fields=raw.point_fields | values))
+
+
+@mesh.command()
+@described
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The picture to write (.png).")
+def picture(source: Path, given: list, output: Path) -> None:
+    """Draw a mesh.
+
+    Its surfaces, the tissue cut open, and the fibres and segments that it carries.
+    """
+    from heartwright.mesh import prepare
+
+    _draw(prepare.prepare(_spec(source, given)), output)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip() or "" in key.split("."):
+        raise InputError(f"--set {text}: write it as key=value, e.g. --set fibres.endo='50 deg'")
+    return key.strip(), value
+
+
+def _spec(source: Path, given: list[tuple[str, str]], unit: str | None = None) -> MeshSpec:
+    """The mesh that a file or a scenario means with the options on top; `unit` where none is needed."""
+    if source.suffix in SCENARIOS:
+        tree = scenario.read(source).child("mesh")
+        if tree is None:
+            raise InputError(f"{source}: has no `mesh`")
+    else:
+        tree = Node({"file": Node(str(source), str(source))}, str(source))
+    if unit and not tree.has(("unit",)) and tree.has(("file",)):
+        tree = tree.put(("unit",), Node(unit, str(source)))
+    return _validated(tree, given)
+
+
+def _validated(tree: Node, given: list[tuple[str, str]]) -> MeshSpec:
+    for key, text in given:
+        tree = tree.put(tuple(key.split(".")), _value(key, text))
+    try:
+        return MeshSpec.model_validate(tree.plain())
+    except ValidationError as error:
+        raise InputError(*explain(error, tree, MeshSpec)) from None
+
+
+def _value(key: str, text: str) -> Node:
+    """The value of an option: YAML, or for regions a file of YAML."""
+    if key == "regions" and Path(text).is_file():
+        return read_file(Path(text), text)
+    return read_text(text, f"--{key}", Path.cwd(), lines=False)
+
+
+def _writer(output: Path, force: bool):
+    from heartwright.mesh import export
+
+    write = export.writer(output)
+    if output.exists() and not force:
+        raise InputError(f"{output}: exists already; replace it with --force, or choose another with -o")
+    return write
+
+
+def _together(comm, source: Path, given: list, output: Path, force: bool):
+    """Spec and writer, or the same error on all ranks."""
+    from heartwright.parallel import together
+
+    with together(comm):
+        found = _spec(source, given), _writer(output, force)
+    return found
+
+
+def _distributed(comm, spec: MeshSpec):
+    """The whole mesh (on rank 0, else None), and the geometry with all the directions that it carries."""
+    from heartwright.mesh import fields, geometry, prepare
+    from heartwright.parallel import together
+
+    with together(comm):
+        raw = prepare.prepare(spec) if comm.rank == 0 else None
+    return raw, geometry.distribute(raw and fields.only_vectors(raw), comm)
+
+
+def _draw(raw, path: Path) -> None:
+    from heartwright.output import mesh_pictures
+
+    mesh_pictures.draw(raw, path)
+    click.echo(f"written: {path}")
+
+
+def _finish(write, output: Path, raw) -> None:
+    """Write a mesh and say what was done to it."""
+    _say(raw.notes)
+    write(output, raw)
+    click.echo(f"written: {output}")
+
+
+def _finish_together(comm, write, output: Path, raw) -> None:
+    """Rank 0 writes the mesh, all ranks hear of it if that fails."""
+    from heartwright.parallel import together
+
+    with together(comm):
+        if raw is not None:
+            _finish(write, output, raw)
+
+
+def _say(lines) -> None:
+    for line in lines:
+        click.echo(line)

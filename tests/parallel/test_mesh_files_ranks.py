@@ -1,0 +1,93 @@
+"""Mesh files written and read on 1, 2 and 3 ranks hold the same heart."""
+
+import json
+
+import numpy as np
+import pytest
+
+from heartwright.mesh import importers
+from heartwright.mesh.spec import MeshSpec
+from mpi import run
+
+pytestmark = pytest.mark.parallel
+
+
+def heartwright(ranks, folder, *arguments):
+    done = run(ranks, ["-m", "heartwright", "mesh", *arguments], cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """One generated heart, with fibres, coordinates and a refined child computed on 1, 2 and 3 ranks."""
+    pytest.importorskip("gmsh")
+    folder = tmp_path_factory.mktemp("meshes")
+    heartwright(1, folder, "generate", "biventricle", "--set", "size='9 mm'", "-o", "heart.h5")
+    for ranks in (1, 2, 3):
+        heartwright(ranks, folder, "fibres", "heart.h5", "-o", f"f{ranks}.h5")
+        told = heartwright(ranks, folder, "coordinates", f"f{ranks}.h5", "-o", f"c{ranks}.h5")
+        assert told.count("written:") == 1  # by one rank only
+        heartwright(ranks, folder, "refine", f"f{ranks}.h5", "-o", f"r{ranks}.h5")
+    return folder
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_fibres_and_coordinates_are_the_same(made, ranks):
+    one, other = (importers.read(MeshSpec(file=str(made / f"c{n}.h5"))) for n in (1, ranks))
+    np.testing.assert_array_equal(one.points, other.points)
+    np.testing.assert_array_equal(one.cells, other.cells)
+    assert {"f0", "s0", "n0"} <= one.cell_fields.keys() and {"aha", "transmural"} <= one.point_fields.keys()
+    for where in ("cell_fields", "point_fields"):
+        for name, values in getattr(one, where).items():
+            np.testing.assert_allclose(getattr(other, where)[name], values, atol=1e-8, err_msg=name)
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_refined_meshes_are_the_same(made, ranks):
+    def rows(raw):
+        order = np.lexsort(np.sort(raw.cells, axis=1).T)
+        return np.sort(raw.cells, axis=1)[order], raw.cell_fields["f0"][order], np.sort(raw.surface("lv_endo").ravel())
+
+    one, other = (importers.read(MeshSpec(file=str(made / f"r{n}.h5"))) for n in (1, ranks))
+    np.testing.assert_allclose(one.points, other.points, atol=1e-12)
+    (cells, f0, endo), (same_cells, same_f0, same_endo) = rows(one), rows(other)
+    np.testing.assert_array_equal(cells, same_cells)
+    np.testing.assert_array_equal(endo, same_endo)
+    np.testing.assert_allclose(f0, same_f0, atol=1e-8)
+
+
+AMBIT = """
+import json
+from mpi4py import MPI
+from dolfinx import fem
+from heartwright.mesh.fibres import directions
+from heartwright.mesh.geometry import build
+from heartwright.mesh.spec import MeshSpec
+
+comm = MPI.COMM_WORLD
+spec = MeshSpec.model_validate(json.loads('''{spec}'''))
+g = build(spec, comm)
+f0 = directions(g, spec.fibres, "DG0")[0]
+def integral(expression):
+    return comm.allreduce(fem.assemble_scalar(fem.form(expression * g.dx)))
+facts = [g.cavity_volume(name) for name in g.cavities] + [integral(fem.Constant(g.mesh, 1.0)), integral(f0[2] ** 2)]
+if comm.rank == 0:
+    print(json.dumps(facts))
+"""
+
+
+def test_xdmf_whose_fibres_and_surfaces_lie_in_other_files_is_read_on_any_ranks(shared_data):
+    folder = shared_data / "ambit_lalv"
+    spec = {
+        "file": str(folder / "heart3D_domain.xdmf"),
+        "also": [str(folder / f"{name}.xdmf") for name in ("heart3D_boundary", "fib_fiber_nodal", "fib_sheet_nodal")],
+        "unit": "mm",
+        "regions": {"lv_endo": 1, "rv_endo": 2, "epi": 3, "base": 4},
+        "fibres": {"type": "file", "fibre": "fiber", "sheet": "sheet"},
+    }
+    told = [run(ranks, AMBIT.replace("{spec}", json.dumps(spec))) for ranks in (1, 2)]
+    assert all(done.returncode == 0 for done in told), told[0].stderr + told[1].stderr
+    one, two = (json.loads(done.stdout.splitlines()[-1]) for done in told)
+    np.testing.assert_allclose(one, two, rtol=1e-10)
+    np.testing.assert_allclose(np.array(one[:3]) / 1000.0, [116.1, 83.8, 203.7], atol=0.05)
