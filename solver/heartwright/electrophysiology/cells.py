@@ -17,10 +17,10 @@ from heartwright.parts import State
 SCHEME = "rush_larsen_2"
 
 
-def cell_kernel(cells: Cells, n: int, comm: MPI.Comm) -> Kernel:
+def cell_kernel(cells: Cells, n: int, comm: MPI.Comm, precision: str = "double") -> Kernel:
     """The kernel of one ionic model on n nodes: dv/dt = -i_ion + stimulus_current, and all its other states."""
     model = read(cells.model, variant=cells.variant, parameters=cells.parameters)
-    return Kernel(model, n, inputs=("stimulus_current",), scheme=SCHEME, comm=comm)
+    return Kernel(model, n, inputs=("stimulus_current",), scheme=SCHEME, comm=comm, precision=precision)
 
 
 def cell_digest(cells: Cells) -> str:
@@ -43,7 +43,14 @@ class Population:
     Raises InputError when a node belongs to no entry of `cells`.
     """
 
-    def __init__(self, entries: Sequence[Cells], nodes_of: Callable[[Cells], np.ndarray], n: int, comm: MPI.Comm):
+    def __init__(
+        self,
+        entries: Sequence[Cells],
+        nodes_of: Callable[[Cells], np.ndarray],
+        n: int,
+        comm: MPI.Comm,
+        precision: str = "double",
+    ):
         owner = owners([nodes_of(entry)[:n] for entry in entries])
         with together(comm):
             if np.any(owner < 0):
@@ -51,7 +58,9 @@ class Population:
                     "electrophysiology.cells: some nodes belong to no entry: let the first say `where: all`"
                 )
         self.nodes = [np.flatnonzero(owner == index) for index in range(len(entries))]
-        self.kernels = [cell_kernel(entry, len(at), comm) for entry, at in zip(entries, self.nodes, strict=True)]
+        self.kernels = [
+            cell_kernel(entry, len(at), comm, precision) for entry, at in zip(entries, self.nodes, strict=True)
+        ]
         self.v = [kernel["membrane_potential"] for kernel in self.kernels]
 
     def rest(self, v: np.ndarray) -> None:

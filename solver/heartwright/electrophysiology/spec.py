@@ -97,4 +97,5 @@ class ElectrophysiologySpec(Spec):
     stimuli: list[Stimulus] = Field(default_factory=list)
     regions: list[Region] = Field(default_factory=list)
     ecg: Ecg | None = Ecg()
-    tolerance: Annotated[Voltage, Field(gt=0)] = "1e-5 mV"  # of the linear solver: RMS error of v in one step
+    tolerance: Annotated[Voltage, Field(gt=0)] = "1e-4 mV"  # of the linear solver: RMS error of v in one step
+    precision: Literal["double", "single"] = "double"  # of the cells' rates; states are double

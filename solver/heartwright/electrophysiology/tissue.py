@@ -62,7 +62,7 @@ class Tissue:
         def nodes_of(item):
             return select(geometry, item.where)
 
-        self.cells = Population(spec.cells, nodes_of, self.n, geometry.comm)
+        self.cells = Population(spec.cells, nodes_of, self.n, geometry.comm, spec.precision)
         self.stimulation = Stimulation(spec.stimuli, nodes_of, self.n, onset, period)
         sigma = conductivity_tensor(conductivity_fields(geometry, spec, dt), directions)
         self.diffusion = Diffusion(geometry, sigma, spec.chi * spec.Cm, spec.tolerance, self.watch)

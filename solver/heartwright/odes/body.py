@@ -240,7 +240,7 @@ class Columns:
         return self.column(self.body.expression(e))
 
     def column(self, text: str) -> str:
-        """Where the value of the C expression `text` (of names in `body`) is found, in a new column at its first use."""
+        """Where the value of the C expression `text` (of names in `body`) is found: a new column at its first use."""
         if text not in self._position:
             position = len(self)
             self._position[text] = position

@@ -117,9 +117,10 @@ def _decay(body: Body, tau: myokit.Name) -> str:
 
 def _function(name: str, real: str, arguments: str, results: str, body: Body) -> str:
     lines = "\n".join("    " + line for line in body.lines)
+    given = f"const {real} *restrict y, const {real} *restrict x, {arguments}"
     pointers = ", ".join(f"{real} *restrict {result}" for result in results.split(", "))
     return f"""
-static __attribute__((noinline)) void {name}(const {real} *restrict y, const {real} *restrict x, {arguments}, {pointers}) {{
+static __attribute__((noinline)) void {name}({given}, {pointers}) {{
 #pragma omp simd aligned(y, x, {results} : 64)
   for (int l = 0; l < W; l++) {{
 {lines}

@@ -31,8 +31,8 @@ class Kernel:
     differ between lanes, set the same way and starting with their values. All other constants are compiled in.
     `outputs` are what `outputs(t)` computes. Names that do not exist raise InputError.
 
-    Functions of the potential alone, most of what gates cost, are read from a `table` by linear interpolation; with None
-    they are computed. In `single` precision rates and increments are, the states are not: y is double.
+    Functions of the potential alone, most of what gates cost, are read from a `table` by linear interpolation; with
+    None they are computed. In `single` precision rates and increments are, the states are not: y is double.
 
     With `comm` (collective then) rank 0 compiles and all ranks fail or none does.
     """
@@ -68,7 +68,7 @@ class Kernel:
         self._input = {name: i for i, name in enumerate(self.model.inputs)}
         source = generate(self.model, scheme, self._outputs, precision, table)
         self._library = _compile(source, model.name, comm)
-        self._parts_of_step = EXPONENTIAL.get(scheme, ()) if "heartwright_tabulate" in source else ()
+        self._parts_of_step = EXPONENTIAL[scheme] if hasattr(self._library, "heartwright_tabulate") else ()
         self._tables: dict[float, np.ndarray] = {}  # by the step they are made for
         self.reset()
 

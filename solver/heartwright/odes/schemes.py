@@ -31,7 +31,10 @@ POW(8, ((x * x) * (x * x)) * ((x * x) * (x * x)))
 RUNTIME = r"""
 // (e^z - 1)/z with e^z by its Pade approximant (1,2): order 3, decays for every z < 0, has no pole for z > 0, and needs
 // one division. States that are slow need no more; states that are stiff only have to decay.
-static inline real phi1(real z) { return (1 - z * (real)(1.0 / 6)) / (1 - z * ((real)(2.0 / 3) - z * (real)(1.0 / 6))); }
+static inline real phi1(real z) {
+  const real sixth = 1.0 / 6, two_thirds = 2.0 / 3;
+  return (1 - z * sixth) / (1 - z * (two_thirds - z * sixth));
+}
 
 static inline void load(const double *y, long ld, real *s) {
   for (int i = 0; i < STATES; i++)
@@ -158,5 +161,5 @@ EXPORT void heartwright_outputs(const double *y, const double *x, long n, long l
 """
 
 SCHEMES = {"rush_larsen": RUSH_LARSEN, "rush_larsen_2": RUSH_LARSEN_2, "rk4": RK4}
-# The parts of a step, one table each, for which a scheme follows gates exactly; schemes that are not here have no gates.
+# The parts of a step, one table each, over which a scheme follows gates exactly; others have no gates.
 EXPONENTIAL = {"rush_larsen": (1.0,), "rush_larsen_2": (0.5, 1.0)}
