@@ -56,12 +56,13 @@ def slab(h: float) -> Geometry:
     return Geometry(mesh, dmesh.meshtags(mesh, 2, nothing, nothing), {}, {}, np.arange(len(mesh.geometry.x)))
 
 
-def tissue(h: float, dt: float) -> Tissue:
+def tissue(h: float, dt: float, **numerics: float | str) -> Tissue:
     cube = {"box": {"lower": (0.0, 0.0, 0.0), "upper": (1.5, 1.5, 1.5)}}
     spec = ElectrophysiologySpec(
         cells=[EPI],
         conduction=Conductivities(fibre=FIBRE, sheet=CROSS, normal=CROSS),
         stimuli=[Stimulus(name="corner", where=cube, duration=2.0, amplitude=AMPLITUDE, clock="absolute")],
+        **numerics,
     )
     return Tissue(slab(h), spec, AXES, dt=dt)
 

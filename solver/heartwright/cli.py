@@ -1,4 +1,4 @@
-"""The command line: run, restart, check, show, list, compare, report, doctor."""
+"""The command line: run, restart, check, show, list, compare, report, model, doctor."""
 
 import contextlib
 import fcntl
@@ -148,6 +148,15 @@ def doctor() -> int:
         click.echo(str(finding))
         healthy = healthy and finding.good
     return DONE if healthy else INTERNAL
+
+
+@app.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def model(arguments: tuple[str, ...]) -> None:
+    """Cell models alone: info, run, plot, import."""
+    from heartwright import models
+
+    models.model.main(list(arguments) or ["--help"], prog_name="heartwright model", standalone_mode=False)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from mpi4py import MPI
 
+from heartwright.electrophysiology.drugs import under
 from heartwright.electrophysiology.spec import Cells
 from heartwright.errors import InputError
 from heartwright.odes.kernel import Kernel
-from heartwright.odes.model import read
+from heartwright.odes.model import Model, read
 from heartwright.parallel import together
 from heartwright.parts import State
 
@@ -17,16 +18,19 @@ from heartwright.parts import State
 SCHEME = "rush_larsen_2"
 
 
+def cell_model(cells: Cells) -> Model:
+    """The ionic model of `cells` with its variant, parameters and drugs."""
+    return under(read(cells.model, variant=cells.variant, parameters=cells.parameters), cells.drugs)
+
+
 def cell_kernel(cells: Cells, n: int, comm: MPI.Comm, precision: str = "double") -> Kernel:
     """The kernel of one ionic model on n nodes: dv/dt = -i_ion + stimulus_current, and all its other states."""
-    model = read(cells.model, variant=cells.variant, parameters=cells.parameters)
-    return Kernel(model, n, inputs=("stimulus_current",), scheme=SCHEME, comm=comm, precision=precision)
+    return Kernel(cell_model(cells), n, inputs=("stimulus_current",), scheme=SCHEME, comm=comm, precision=precision)
 
 
 def cell_digest(cells: Cells) -> str:
     """A digest of the model with its variant and parameters: equal for equal equations."""
-    model = read(cells.model, variant=cells.variant, parameters=cells.parameters)
-    return hashlib.sha256(model.source.code().encode()).hexdigest()
+    return hashlib.sha256(cell_model(cells).source.code().encode()).hexdigest()
 
 
 def owners(masks: Sequence[np.ndarray]) -> np.ndarray:

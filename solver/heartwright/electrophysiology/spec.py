@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
+from heartwright.electrophysiology.drugs import Drug
 from heartwright.mesh.where import Where
 from heartwright.spec import Spec
 from heartwright.units import Capacitance, Conductivity, CurrentDensity, Length, Speed, SurfaceToVolume, Time, Voltage
@@ -18,6 +19,7 @@ class Cells(Spec):
     model: str = "tentusscher_panfilov_2006"  # name of a shipped .mmt file, or a path to one
     variant: str | None = None  # e.g. endo, mid, epi; None: the model as written
     parameters: dict[str, float | str] = Field(default_factory=dict)  # name -> value, plain in the model's unit
+    drugs: list[Drug] = Field(default_factory=list)
 
 
 class Conductivities(Spec):

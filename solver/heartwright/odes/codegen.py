@@ -105,7 +105,16 @@ def _write_rates(body: Body, split: Split) -> None:
     for i, state in enumerate(split.order[len(split.gates) :], len(split.gates)):
         body.assign("f", i, state.rhs())
         if state in split.relaxing:
-            body.assign("a", i, state.rhs().diff(myokit.Name(state)))
+            body.assign("a", i, _own_rate(state))
+
+
+def _own_rate(state: myokit.Variable) -> myokit.Expression:
+    """df/dx; of f = (inf - x)/tau the -1/tau alone. What inf feels of x, as in release gates, is bounded, and its
+    derivative may be 0 times infinity."""
+    match state.rhs():
+        case myokit.Divide() as f if isinstance(f[0], myokit.Minus) and f[0][1] == myokit.Name(state):
+            return myokit.Divide(myokit.Number(-1), f[1])
+    return state.rhs().diff(myokit.Name(state))
 
 
 def _decay(body: Body, tau: myokit.Name) -> str:
