@@ -40,16 +40,18 @@ def generate(
     split, v = _split(source, scheme), source.label("membrane_potential")
     inputs = [source.get(name) for name in model.inputs]
     wanted = [myokit.Name(source.get(model.variable(name).qname())) for name in outputs]
-    columns = Columns(source, v) if table and v in source.states() and scheme in EXPONENTIAL else None
-    rates = Body(source, _loads(split, inputs), PRECISIONS[precision], columns)
+    tabulated = table is not None and v in source.states() and scheme in EXPONENTIAL
+    columns = Columns(source, v) if tabulated else None
     values = Body(source, _loads(split, inputs))
     try:
-        _write_rates(rates, split)
+        rates = _rates(source, split, inputs, precision, columns)
+        if columns is not None and len(columns) < max(1, table.fewest):
+            columns, rates = None, _rates(source, split, inputs, precision, None)
         for i, value in enumerate(wanted):
             values.assign("o", i, value)
     except RecursionError:
         raise InputError(f"{model.name}: equations are nested too deeply") from None
-    lookup = _table(columns, split.order.index(v), table, precision) if columns else NO_TABLE
+    lookup = _table(columns, split.order.index(v), table, precision) if columns is not None else NO_TABLE
     rows = ", ".join(str(state.index()) for state in split.order)
     sizes = {
         "STATES": len(split.order),
@@ -97,8 +99,11 @@ def _loads(split: Split, inputs: list[myokit.Variable]) -> dict[myokit.Variable,
     return loads | {v: f"x[{i} * W + l]" for i, v in enumerate(inputs)}
 
 
-def _write_rates(body: Body, split: Split) -> None:
+def _rates(
+    source: myokit.Model, split: Split, inputs: list[myokit.Variable], precision: str, columns: Columns | None
+) -> Body:
     """f = inf, a = 1 - exp(-h/tau) of gates; f = dy/dt, a = df/dy of relaxing states; f = dy/dt of explicit ones."""
+    body = Body(source, _loads(split, inputs), PRECISIONS[precision], columns)
     for i, (inf, tau) in enumerate(split.gates.values()):
         body.assign("f", i, myokit.Name(inf))
         body.write("a", i, _decay(body, myokit.Name(tau)))
@@ -106,6 +111,7 @@ def _write_rates(body: Body, split: Split) -> None:
         body.assign("f", i, state.rhs())
         if state in split.relaxing:
             body.assign("a", i, _own_rate(state))
+    return body
 
 
 def _own_rate(state: myokit.Variable) -> myokit.Expression:

@@ -14,11 +14,14 @@ class Range:
 
     The interpolation error of a column g is at most spacing² max|g''| / 8: 1e-5 of its size for the steepest gates
     (5 mV per factor e) with 0.05 mV. No row lies at a round number, where functions like z/(e^z - 1) have no value.
+    Models with fewer columns than `fewest` are computed: a table would not pay, and simplified cells, which are among
+    them, switch abruptly at certain potentials.
     """
 
     lowest: float = -150.0137
     highest: float = 150.0
     spacing: float = 0.05
+    fewest: int = 16
 
     @property
     def rows(self) -> int:
