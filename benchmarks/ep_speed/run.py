@@ -157,7 +157,8 @@ def slab_rows(python: str | None, repeats: int, h: float, dt: float) -> list[dic
     for name in wall:
         steps = runs[name][0]["steps"]
         found.append(row(f"{what}: {name}", wall[name], "s", None, None, f"{steps} steps, median of {repeats}"))
-        found.append(row(f"{what}: {name}, processor time", cpu[name], "s", None, None, "on a machine shared with other work this says more"))
+        busy = "says more on a machine shared with other work"
+        found.append(row(f"{what}: {name}, processor time", cpu[name], "s", None, None, busy))
         found.append(row(f"{what}: P8, {name}", runs[name][0]["P8"], "ms", None, None, f"dt/4, ours: {fine:.3f} ms"))
         if python and name != "fenicsx-beat":
             ratio = wall["fenicsx-beat"] / wall[name]

@@ -102,6 +102,8 @@ class Heart:
             "v": self.tissue.v.x.array[:own],
             "calcium": self.tissue.calcium()[:own],
             "activation": self.tissue.activation[:own],
+            "repolarisation": self.tissue.repolarisation,
+            "apd90": self.tissue.repolarisation - self.tissue.activation[:own],
             "u": self.transfer.prolong_p2(self.solid.u)[:own],
             "active_tension": self.transfer.prolong(self.contraction.tension)[:own],
         }

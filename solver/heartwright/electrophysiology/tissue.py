@@ -11,6 +11,7 @@ from heartwright.electrophysiology.cells import Population
 from heartwright.electrophysiology.conductivity import conductivity_fields
 from heartwright.electrophysiology.diffusion import Diffusion, conductivity_tensor
 from heartwright.electrophysiology.ecg import PseudoECG
+from heartwright.electrophysiology.repolarisation import Repolarisation
 from heartwright.electrophysiology.spec import ElectrophysiologySpec
 from heartwright.electrophysiology.stimulus import Stimulation
 from heartwright.errors import SolveFailed
@@ -37,7 +38,7 @@ class Tissue:
     onset, period: onset of ventricular activation within the cycle, and the cycle's length [ms].
 
     v: transmembrane potential [mV]. activation: time [ms] at which v first rose through 0 mV in the present cycle, nan
-    where it has not yet (local, ghosts included).
+    where it has not yet (local, ghosts included). repolarisation: likewise of its repolarisation by 90 % (owned nodes).
 
     Raises InputError when a place of `spec` holds no node or a wanted speed cannot be had.
     """
@@ -76,6 +77,8 @@ class Tissue:
         self.activation[:] = np.nan
         self._cycle, self._quiet = np.zeros(1), np.zeros(1)
         self._before, self._middle = self._v.copy(), self._v.copy()
+        self._repolarisation = Repolarisation(self._v)
+        self.repolarisation = self._repolarisation.times
 
     def step(self, t: float, dt: float) -> None:
         """Advance from t to t + dt [ms] in equal substeps. Collective.
@@ -93,6 +96,7 @@ class Tissue:
             last = k == substeps
             self._react(t + (k - 0.5) * h, h / 2 if last else h)
             self._mark(t + k * h, h, last)
+        self._repolarisation.mark(t, dt, self._v, np.isfinite(self.activation[: self.n]))
         self.v.x.scatter_forward()
         self._activation.x.scatter_forward()
         self._check(h)
@@ -124,7 +128,7 @@ class Tissue:
 
     def state(self) -> State:
         own = {"v": self.v.x.array, "activation": self.activation, "cycle": self._cycle, "quiet": self._quiet}
-        return own | self.cells.state() | self.diffusion.state()
+        return own | self._repolarisation.state() | self.cells.state() | self.diffusion.state()
 
     def _begin_cycle(self, t: float) -> None:
         """Forget the activation times of the cycle before."""
@@ -132,6 +136,7 @@ class Tissue:
         if cycle != self._cycle[0]:
             self._cycle[0] = cycle
             self.activation[:] = np.nan
+            self._repolarisation.begin_cycle(self._v)
 
     def _react(self, t: float, dt: float) -> None:
         with self.watch("ep_cells"):
