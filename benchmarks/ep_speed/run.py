@@ -41,7 +41,7 @@ OPERATIONS = r"""
 #include <time.h>
 #define EXPORT __attribute__((visibility("default")))
 enum { N = 2048, REPEATS = 4000 };
-static real x[N] __attribute__((aligned(64))), y[N] __attribute__((aligned(64)));
+EXPORT real x[N] __attribute__((aligned(64))), y[N] __attribute__((aligned(64)));
 static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1e9 + t.tv_nsec; }
 #define TIME(name, value)                                                                   \
   EXPORT double name(void) {                                                                \

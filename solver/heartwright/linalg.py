@@ -11,8 +11,6 @@ from heartwright import forms
 from heartwright.errors import SolveFailed
 
 PRESETS: dict[str, dict[str, object]] = {
-    # Mass-dominated symmetric systems (diffusion step): a warm start and Jacobi need a handful of iterations.
-    "cg": {"ksp_type": "cg", "pc_type": "jacobi", "ksp_norm_type": "natural", "ksp_initial_guess_nonzero": True},
     # Elliptic problems on any mesh (Laplace coordinates, harmonic extension). The coarsening halves the time of
     # BoomerAMG's defaults on 100 k quadratic dofs.
     "cg_amg": {

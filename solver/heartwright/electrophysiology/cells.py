@@ -16,6 +16,9 @@ from heartwright.parts import State
 
 # Second order in time like the splitting around it: a first-order scheme alone slows the wave by 4 % at 0.05 ms.
 SCHEME = "rush_larsen_2"
+# Where the potential changes by more than this in a step, in the upstroke, cells step twice: their scheme leaves most
+# of the error of arrival times, and this takes three quarters of that away.
+FAST = 1.0  # mV
 
 
 def cell_model(cells: Cells) -> Model:
@@ -61,10 +64,9 @@ class Population:
                 raise InputError(
                     "electrophysiology.cells: some nodes belong to no entry: let the first say `where: all`"
                 )
-        self.nodes = [np.flatnonzero(owner == index) for index in range(len(entries))]
-        self.kernels = [
-            cell_kernel(entry, len(at), comm, precision) for entry, at in zip(entries, self.nodes, strict=True)
-        ]
+        nodes = [np.flatnonzero(owner == index) for index in range(len(entries))]
+        self.kernels = [cell_kernel(entry, len(at), comm, precision) for entry, at in zip(entries, nodes, strict=True)]
+        self.nodes = [slice(None) if len(at) == n else at for at in nodes]
         self.v = [kernel["membrane_potential"] for kernel in self.kernels]
 
     def rest(self, v: np.ndarray) -> None:
@@ -80,8 +82,8 @@ class Population:
     def react(self, t: float, dt: float, v: np.ndarray) -> None:
         """Advance all cells over [t, t + dt] from the potential v (n,), in place."""
         for at, row, kernel in zip(self.nodes, self.v, self.kernels, strict=True):
-            np.take(v, at, out=row, mode="clip")
-            kernel.step(t, dt)
+            row[:] = v[at]
+            kernel.watched_step(t, dt, "membrane_potential", FAST)
             v[at] = row
 
     def read(self, label: str, values: np.ndarray) -> None:

@@ -15,7 +15,7 @@ from heartwright.odes.table import Range
 
 LANES = 8  # of a block; the C code knows the same number
 TABLE = Range()
-TABLES = 8  # kept at once: of a tissue's half, whole and quiet steps
+TABLES = 12  # kept at once: of a tissue's half, whole and quiet steps
 
 
 class Kernel:
@@ -106,9 +106,21 @@ class Kernel:
         if substeps < 1:
             raise ValueError(f"substeps must be positive, got {substeps}")
         pointers = (array.ctypes.data for array in (self._y, self._begin, self._end))
-        tables = [self._table(part * dt / substeps).ctypes.data for part in self._parts_of_step]
-        pointers_to_tables = (ctypes.c_void_p * max(1, len(tables)))(*tables)
-        self._library.heartwright_step(*pointers, self._lanes, self._stride, t, dt, substeps, pointers_to_tables)
+        tables = self._tables_for(dt / substeps)
+        self._library.heartwright_step(*pointers, self._lanes, self._stride, t, dt, substeps, tables)
+
+    def watched_step(self, t: float, dt: float, name: str, most: float) -> None:
+        """One step from `t` to `t + dt` [ms], in two halves for lanes whose state `name` would change by more than
+        `most`."""
+        pointers = (array.ctypes.data for array in (self._y, self._begin, self._end))
+        row = self._row[self.model.variable(name).qname()]
+        whole, halves = self._tables_for(dt), self._tables_for(dt / 2)
+        self._library.heartwright_watched_step(*pointers, self._lanes, self._stride, t, dt, row, most, whole, halves)
+
+    def _tables_for(self, h: float) -> ctypes.Array:
+        """Pointers to the tables of a step of h."""
+        tables = [self._table(part * h).ctypes.data for part in self._parts_of_step]
+        return (ctypes.c_void_p * max(1, len(tables)))(*tables)
 
     def _table(self, h: float) -> np.ndarray:
         """The table for steps of h, made at the first of them."""
@@ -147,9 +159,12 @@ def _compile(source: str, name: str, comm) -> ctypes.CDLL:
     library = native.library(source, name) if comm is None else native.library_on(comm, source, name)
     pointer, size, real = ctypes.c_void_p, ctypes.c_long, ctypes.c_double
     library.heartwright_step.argtypes = [pointer, pointer, pointer, size, size, real, real, size, pointer]
+    library.heartwright_watched_step.argtypes = [*[pointer] * 3, size, size, real, real, size, real, pointer, pointer]
     library.heartwright_outputs.argtypes = [pointer, pointer, size, size, real, pointer]
     if hasattr(library, "heartwright_tabulate"):
         library.heartwright_table_size.argtypes, library.heartwright_table_size.restype = [], size
         library.heartwright_tabulate.argtypes, library.heartwright_tabulate.restype = [real, pointer], None
-    library.heartwright_step.restype = library.heartwright_outputs.restype = None
+    library.heartwright_step.restype = library.heartwright_watched_step.restype = (
+        library.heartwright_outputs.restype
+    ) = None
     return library
