@@ -101,7 +101,7 @@ class Simulation:
     def begin(self) -> None:
         """Fill the heart to the start of its beat and write the first row and frame."""
         try:
-            volumes = self.heart.fill()
+            volumes = self.heart.fill(self.log.step)
         except SolveFailed as failure:
             raise SolveFailed(
                 failure.equation,

@@ -101,15 +101,6 @@ def _positive(geometry):
     return cells
 
 
-def test_motion_reaches_the_children():
-    parent = distribute(quality.checked(cup(), MeshSpec(file="cup.msh", unit="mm")), MPI.COMM_SELF)
-    child = parent.refined(1)
-    stretch = np.diag([1.1, 0.9, 1.2])
-    parent.move_vertices(parent.points @ stretch - parent.points)
-    for geometry in (parent, child):
-        assert geometry.cavity_volume("lv_endo") == pytest.approx(1.1 * 0.9 * 1.2 * CAVITY, rel=1e-12)
-
-
 def test_a_surface_that_is_not_there_is_named(parent):
     with pytest.raises(InputError, match="no surface 'rv_endo'; it has: base, epi, lv_endo"):
         parent.tag("rv_endo")

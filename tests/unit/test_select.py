@@ -33,6 +33,14 @@ def test_spheres_and_boxes_hold_what_is_inside(heart):
     assert np.array_equal(select(heart, box), np.all((x >= [-40, -10, -30]) & (x <= [0, 10, -10]), axis=1))
 
 
+def test_near_a_surface_is_within_a_distance_of_its_nodes(heart):
+    x, base = heart.points, select(heart, "base")
+    distance = np.linalg.norm(x[:, None] - x[base], axis=2).min(axis=1)
+    near = select(heart, read({"near": "base", "within": "9 mm"}))
+    assert np.array_equal(near, distance <= 9)
+    assert base.sum() < near.sum() < len(x)
+
+
 def test_segments_and_layers(heart):
     c = heart.coordinates
     assert np.array_equal(select(heart, read({"aha": [7, 8]})), (c.aha == 7) | (c.aha == 8))

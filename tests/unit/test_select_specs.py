@@ -5,7 +5,16 @@ import math
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from heartwright.mesh.where import FibreRule, FibresBayer, Where, WhereAHA, WhereBox, WhereCoordinates, WhereSphere
+from heartwright.mesh.where import (
+    FibreRule,
+    FibresBayer,
+    Where,
+    WhereAHA,
+    WhereBox,
+    WhereCoordinates,
+    WhereNear,
+    WhereSphere,
+)
 from heartwright.units import BareFloat, BareInt
 
 where, rule = TypeAdapter(Where), TypeAdapter(FibreRule)
@@ -18,6 +27,7 @@ def read(value, adapter=where):
 ACCEPTED = [
     ("all", str),
     ("lv_endo", str),
+    ({"near": "base", "within": "6 mm"}, WhereNear),
     ({"sphere": {"centre": ["1 cm", "0 mm", "0 mm"], "radius": "5 mm"}}, WhereSphere),
     ({"box": {"lower": ["0 mm"] * 3, "upper": ["1 cm"] * 3}}, WhereBox),
     ({"aha": [7, 8], "layer": "endo"}, WhereAHA),
@@ -38,6 +48,8 @@ def test_every_form_is_read_and_survives_being_written(value, kind):
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
+        ({"near": "base"}, "Field required"),
+        ({"near": "base", "within": "0 mm"}, "greater than zero"),
         ({"sphere": {"centre": [BareInt(1), "0 mm", "0 mm"], "radius": "5 mm"}}, "needs a unit"),
         ({"sphere": {"centre": ["1 mm", "0 mm", "0 mm"], "radius": "-5 mm"}}, "greater than zero"),
         ({"sphere": {"center": ["1 mm", "0 mm", "0 mm"], "radius": "5 mm"}}, "Extra inputs"),

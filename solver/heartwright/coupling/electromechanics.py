@@ -1,6 +1,6 @@
 """Electromechanics: tissue, contraction, solid and circulation beat as one heart."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from dolfinx import fem
@@ -47,16 +47,16 @@ class Heart:
     def state(self) -> State:
         return {f"{part.name}.{key}": array for part in self.parts for key, array in part.state().items()}
 
-    def fill(self) -> dict[str, float]:
+    def fill(self, say: Callable[[str], None] = lambda line: None) -> dict[str, float]:
         """Bring the heart from rest to the start of the beat; returns the filled cavities' volumes [uL].
 
         The circulation beats alone until it is periodic, then the ventricles are filled to the pressures it has at
-        that moment, and their volumes become its own.
+        that moment, and their volumes become its own. `say` is told of the progress.
         """
         with self.watch("fill"):
             self.circulation.warm_up()
             preload = self.circulation.preload()
-            self.solid.inflate(preload)
+            self.solid.inflate(preload, say)
             volumes = dict(zip(self.solid.cavities, self.solid.volumes().tolist(), strict=True))
             self.circulation.set_volumes(volumes)
         return volumes
@@ -89,7 +89,7 @@ class Heart:
         return row
 
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
-        """This rank's own nodes (n, 3) of the stress-free fine mesh, and its cells (m, 4) in global node numbers."""
+        """This rank's own nodes (n, 3) of the undeformed fine mesh, and its cells (m, 4) in global node numbers."""
         fine = self.tissue.geometry
         nodes = fine.V1.dofmap.index_map
         cells = fine.V1.dofmap.list[: fine.mesh.topology.index_map(3).size_local]

@@ -48,10 +48,6 @@ class Rim:
         here = _owned_dofs(geometry, V, loop)
         self.rows = np.flatnonzero(here >= 0)
         self.dofs = here[self.rows]
-        self.follow_mesh(V)
-
-    def follow_mesh(self, V: fem.FunctionSpace) -> None:
-        """Take the reference positions of the nodes from the mesh. Collective."""
         self.X = self.gather(V.tabulate_dof_coordinates())
 
     def gather(self, values: np.ndarray) -> np.ndarray:
@@ -153,11 +149,6 @@ class Cavity:
         for rim in self.rims:
             weights = rim.flux(self._positions(rim))
             vector.array.reshape(-1, 3)[rim.dofs] += factor * weights[rim.rows]
-
-    def follow_mesh(self) -> None:
-        """To be called when the reference vertices have moved. Collective."""
-        for rim in self.rims:
-            rim.follow_mesh(self.u.function_space)
 
     def _positions(self, rim: Rim) -> np.ndarray:
         return rim.X + rim.gather(self.u.x.array.reshape(-1, 3))

@@ -7,21 +7,26 @@ one Newton iteration per step:
 
 Viscosity is what makes this solvable: without load the muscle is four orders of magnitude softer in shear than in
 compression, and Newton's method has next to no radius of convergence there. The step dt follows the movement: about
-`MOVE` per step on the way, then ever longer until Newton's method can do without, so that the balance does not depend
-on the way there. Springs are slack in the filled shape, but for the little it moves in the last of `FOLLOW` rounds.
+`MOVE` per step on the way, then ever longer, but shorter again when the wall gains speed. What is left at rest Newton's
+method does without viscosity, so that the balance does not depend on the way there. After every step something is let
+go of: springs follow the wall of a heart that starts free of stress, `FOLLOW` of its way; a wall that is being
+prestressed goes back to its imaged shape, its springs stretched as much as if it had been filled to it.
 """
 
+from collections.abc import Callable
+
 import numpy as np
+from mpi4py import MPI
 
 from heartwright.errors import SolveFailed
 from heartwright.linalg import LaggedNewton
 from heartwright.mechanics.balance import Balance
 
-EQUATION = "passive filling"
 START, RAMP = 5.0, 10  # ms: the first step; number of steps over which the pressure rises
 MOVE = 1.0  # mm per step: well below the thickness of a wall
-AT_REST, NEAR = 1e3, 0.05  # ms, mm: with such a step and movement the rest can be had at once
-FOLLOW = 2  # rounds in which the springs follow the wall
+AT_REST = 1e-4  # mm/ms: so slow that nothing moves within a heartbeat
+LONG = 1e3  # ms: in such a step viscosity does not matter
+FOLLOW = 0.5  # of the displacement: how far the surroundings have grown to fit the filled heart
 LEAST_J = 0.5  # after one Newton step, at a quadrature point: a state further from incompressible leads nowhere
 PATIENCE = 150  # steps
 LEAST_VISCOSITY = 20.0  # kPa ms
@@ -41,48 +46,81 @@ class Loaded:
         self.wall.move(du, length)
 
 
-def fill(wall: Balance, start: np.ndarray, target: np.ndarray, fit_springs: bool = True) -> None:
-    """From the pressures `start` to `target` (kPa, one per cavity); afterwards u0 = u, in balance.
+class Creep:
+    """A wall that creeps to its balance under slowly rising pressures (kPa, one per cavity); `say` hears how far."""
 
-    Springs that are not fitted stay slack where they are. Raises SolveFailed when there is no balance to be found.
-    """
-    viscosity = float(wall.viscosity.value)
-    wall.viscosity.value = max(viscosity, LEAST_VISCOSITY)
-    newton = LaggedNewton(wall.K, wall.r, 0, wall.solver, EQUATION)
-    try:
-        _creep(wall, start, target, newton)
-        for _ in range(FOLLOW if fit_springs else 0):
-            wall.slack.x.array[:] = wall.u.x.array
-            _creep(wall, target, target, newton)
-    finally:
-        wall.viscosity.value = viscosity
-        newton.destroy()
+    def __init__(self, wall: Balance, equation: str, say: Callable[[str], None]):
+        self.wall, self.equation, self.say = wall, equation, say
+        self.newton = LaggedNewton(wall.K, wall.r, 0, wall.solver, equation)
+
+    def __enter__(self):
+        self._viscosity = float(self.wall.viscosity.value)
+        self.wall.viscosity.value = max(self._viscosity, LEAST_VISCOSITY)
+        return self
+
+    def __exit__(self, *_):
+        self.wall.viscosity.value, self.wall.rate.value = self._viscosity, 0.0
+        self.newton.destroy()
+
+    def towards(self, start: np.ndarray, target: np.ndarray, let_go: Callable[[], float], last: float = 0.0) -> None:
+        """Step until the wall all but rests, at last in a step longer than `last` (ms).
+
+        `let_go` is called after each step and returns how much (mm) there was. Raises SolveFailed when there is no
+        balance to be found.
+        """
+        wall, done, dt, speed = self.wall, float(np.all(start == target)), START, np.inf
+        for _ in range(PATIENCE):
+            ahead = min(1.0, done + 1.0 / RAMP)
+            wall.load(start + ahead * (target - start))
+            wall.u0.x.array[:] = wall.u.x.array
+            wall.rate.value = 1.0 / dt
+            size = self.newton.once(Loaded(wall))
+            if not (size < 2 * MOVE and wall.admissible(LEAST_J)):
+                wall.u.x.array[:] = wall.u0.x.array
+                dt /= 4.0
+                continue
+            done, faster = ahead, size / dt > speed
+            speed = size / dt
+            self.say(f"{self.equation}: {100 * done:.0f} % of the pressure, the wall moves at {speed:.1e} mm/ms")
+            if max(speed, let_go() / dt) < AT_REST and done == 1.0 and dt > last:
+                return
+            if done == 1.0:
+                dt *= 0.5 if faster else float(np.clip(MOVE / max(size, 1e-12), 0.3, 5.0))
+        raise SolveFailed(self.equation, f"the wall still moves at {speed:.2g} mm/ms after {PATIENCE} steps of creep")
+
+    def settle(self) -> None:
+        """The balance without viscosity, from close by."""
+        wall, limit = self.wall, self.wall.spec.newton
+        wall.rate.value = 0.0
+        self.newton.stale = True
+        self.newton.solve(Loaded(wall), limit.increment, limit.residual * wall.force, np.inf, limit.max_iterations)
+
+
+def fill(wall: Balance, start: np.ndarray, target: np.ndarray, say: Callable[[str], None]) -> None:
+    """From balance under the pressures `start` to that under `target`; then u0 = u."""
+
+    def springs_follow() -> float:
+        if wall.prestrain:
+            return 0.0
+        shift = FOLLOW * wall.u.x.array - wall.slack.x.array
+        wall.slack.x.array[:] += shift
+        return wall.comm.allreduce(np.abs(shift).max(initial=0.0), MPI.MAX)
+
+    with Creep(wall, "passive filling", say) as creep:
+        creep.towards(start, target, springs_follow, last=LONG)
+        creep.settle()
     wall.u0.x.array[:] = wall.u.x.array
 
 
-def _creep(wall: Balance, start: np.ndarray, target: np.ndarray, newton: LaggedNewton) -> None:
-    """Steps of creep until the wall all but rests under `target`, then its balance."""
-    done, dt, size = float(np.all(start == target)), START, np.inf
-    for _ in range(PATIENCE):
-        ahead = min(1.0, done + 1.0 / RAMP)
-        wall.load(start + ahead * (target - start))
-        wall.u0.x.array[:] = wall.u.x.array
-        wall.rate.value = 1.0 / dt
-        size = newton.once(Loaded(wall))
-        if not (size < 2 * MOVE and wall.admissible(LEAST_J)):
-            wall.u.x.array[:] = wall.u0.x.array
-            dt /= 4.0
-            continue
-        done = ahead
-        if dt > AT_REST and size < NEAR:
-            return _settle(wall, newton)
-        if done == 1.0:
-            dt *= float(np.clip(MOVE / max(size, 1e-12), 0.3, 5.0))
-    raise SolveFailed(EQUATION, f"the wall still moves by {size:.2g} mm after {PATIENCE} steps of creep")
+def prestress(wall: Balance, pressures: np.ndarray, say: Callable[[str], None]) -> None:
+    """Strain muscle and springs until the imaged shape, u = 0, bears the pressures; see the module `prestress`."""
 
+    def back_to_imaged_shape() -> float:
+        wall.prestrain.follow()
+        wall.slack.x.array[:] -= (1.0 - FOLLOW) * wall.u.x.array
+        wall.u.x.array[:] = 0.0
+        return 0.0
 
-def _settle(wall: Balance, newton: LaggedNewton) -> None:
-    """The balance without viscosity, from close by."""
-    wall.rate.value, limit = 0.0, wall.spec.newton
-    newton.stale = True
-    newton.solve(Loaded(wall), limit.increment, limit.residual * wall.force, np.inf, limit.max_iterations)
+    with Creep(wall, "prestress", say) as creep:
+        creep.towards(np.zeros_like(pressures), pressures, back_to_imaged_shape)
+    wall.u0.x.array[:] = 0.0

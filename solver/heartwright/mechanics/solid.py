@@ -9,13 +9,11 @@ Isovolumic phases, ejection and filling need no special case: what the valves do
 from collections.abc import Callable
 
 import numpy as np
-from mpi4py import MPI
 
 from heartwright.errors import InputError
 from heartwright.linalg import LaggedNewton
-from heartwright.mechanics.filling import Loaded, fill
+from heartwright.mechanics.filling import Loaded, fill, prestress
 from heartwright.mechanics.spec import MechanicsSpec
-from heartwright.mechanics.unloading import unload
 from heartwright.mechanics.wall import Wall
 
 Volumes = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -47,7 +45,7 @@ class Filled(Loaded):
 class Solid:
     """The part that deforms. Cavities are given as name -> endocardial surface, e.g. {"lv": "lv_endo"}.
 
-    u: quadratic displacement (mm) from the stress-free shape; p: cavity pressures (kPa), in the order of `cavities`;
+    u: quadratic displacement (mm) from the shape of the mesh; p: cavity pressures (kPa), in the order of `cavities`;
     iterations: those of the last step.
     """
 
@@ -55,15 +53,14 @@ class Solid:
 
     def __init__(self, geometry, spec: MechanicsSpec, rule, cavities: dict[str, str], dt: float, body_force=None):
         self.geometry, self.spec, self.cavities, self.dt = geometry, spec, dict(cavities), dt
-        if spec.unloaded is not None and set(spec.unloaded) != set(cavities):
-            raise InputError(f"mechanics: unloaded: give one pressure for each cavity: {', '.join(cavities)}")
+        if spec.prestress and set(spec.prestress) != set(cavities):
+            raise InputError(f"mechanics: prestress: give one pressure for each cavity: {', '.join(cavities)}")
         self.wall = Wall(geometry, spec, rule, list(cavities.values()), body_force)
         self.u = self.wall.u
         self._v_before = np.zeros_like(self.wall.v.x.array)  # velocity of the step before the last, for the first guess
         self.p, self.p_rate, self._p_rate_before, self._p0 = (np.zeros(len(cavities)) for _ in range(4))
         self.newton = LaggedNewton(self.wall.K, self.wall.r, len(cavities), self.wall.solver, self.name)
         self.iterations = 0
-        self._X = geometry.mesh.geometry.x.copy()  # the reference as last seen; see state()
 
     def tension(self, Ta: np.ndarray, Ka: np.ndarray) -> None:
         """Set nodal active tension and its stretch derivative (kPa; local P1 arrays, ghosts included)."""
@@ -75,7 +72,6 @@ class Solid:
 
         Raises SolveFailed, after which `state()` must be restored.
         """
-        self._follow_mesh()
         self._p0[:] = self.p
         self._predict(dt)
         size = self.wall.volumes().min(initial=np.inf)
@@ -95,18 +91,16 @@ class Solid:
         self.solve(t, dt, volumes)
         self.accept()
 
-    def inflate(self, pressures: dict[str, float]) -> np.ndarray:
+    def inflate(self, pressures: dict[str, float], say: Callable[[str], None] = lambda line: None) -> np.ndarray:
         """Load the resting wall slowly to the given cavity pressures (kPa); returns the volumes (uL). See `filling`.
 
-        A heart that was imaged under pressure is unloaded first, see `unloading`.
+        A heart that was imaged under pressure is prestressed first, see `prestress`.
         """
         target = np.array([pressures[name] for name in self.cavities])
-        if self.spec.unloaded is not None and not self.p.any():
-            self.p[:] = [self.spec.unloaded[name] for name in self.cavities]
-            unload(self.wall, self.p)
-            self._X[:] = self.geometry.mesh.geometry.x
-        self.wall.u0.x.array[:] = self.wall.u.x.array
-        fill(self.wall, self.p.copy(), target)
+        if self.spec.prestress and not self.p.any():
+            self.p[:] = [self.spec.prestress[name] for name in self.cavities]
+            prestress(self.wall, self.p, say)
+        fill(self.wall, self.p.copy(), target, say)
         self.p[:] = target
         for rate in (self.wall.v.x.array, self._v_before, self.p_rate, self._p_rate_before):
             rate[:] = 0.0
@@ -115,16 +109,14 @@ class Solid:
 
     def stretch(self) -> np.ndarray:
         """Fibre stretch λ at the vertices (local P1 array, ghosts included). Collective."""
-        self._follow_mesh()
         return self.wall.projected_stretch.update()
 
     def volumes(self) -> np.ndarray:
         """Cavity volumes (uL), in the order of `cavities`. Collective."""
-        self._follow_mesh()
         return self.wall.volumes()
 
     def state(self) -> dict[str, np.ndarray]:
-        """Displacements, rates and pressures; of an unloaded heart also the reference shape and its fibres."""
+        """Displacements, rates and pressures, and how the muscle is prestressed."""
         wall = self.wall
         motion = {
             "slack": wall.slack.x.array,
@@ -133,28 +125,13 @@ class Solid:
             "v": wall.v.x.array,
             "v_before": self._v_before,
         }
-        if self.spec.unloaded is not None:
-            motion["X"] = self.geometry.mesh.geometry.x
-            motion |= {f.name: f.x.array for f in (wall.f0, wall.s0, wall.n0)}
-        return motion | {"p": self.p, "p_rate": self.p_rate, "p_rate_before": self._p_rate_before}
+        prestrain = wall.prestrain.state() if wall.prestrain else {}
+        return motion | prestrain | {"p": self.p, "p_rate": self.p_rate, "p_rate_before": self._p_rate_before}
 
     def summary(self) -> dict[str, float]:
         """Counts since the start of the run."""
         newton = self.newton
         return {"newton_iterations": newton.iterations, "factorisations": newton.factorisations}
-
-    def _follow_mesh(self) -> None:
-        """Notice a reference shape that was put back by way of `state()`, and pass it on. Collective."""
-        if self.spec.unloaded is None:
-            return
-        X = self.geometry.mesh.geometry.x
-        if self.geometry.comm.allreduce(not np.array_equal(X, self._X), MPI.LOR):
-            restored = self.geometry.points.copy()
-            X[:] = self._X
-            self.geometry.move_vertices(restored - self.geometry.points)
-            self._X[:] = X
-            self.wall.follow_mesh()
-            self.newton.stale = True
 
     def _predict(self, dt: float) -> None:
         """First guess: the parabola through the last three steps, unless it turns an element inside out."""

@@ -9,7 +9,7 @@ from heartwright.mesh.where import Where
 from heartwright.spec import Spec
 from heartwright.units import Damping, Density, Length, Pressure, Stiffness, Viscosity
 
-Fraction = Annotated[float, Field(ge=0, le=100)]
+Factor = Annotated[float, Field(ge=0, le=1000)]
 
 
 class Robin(Spec):
@@ -50,8 +50,8 @@ class RegionSpec(Spec):
     """A part of the wall that is stiffer (passive_scale) or weaker (active_scale) than the rest."""
 
     where: Where
-    passive_scale: Fraction = 1.0
-    active_scale: Fraction = 1.0
+    passive_scale: Factor = 1.0
+    active_scale: Factor = 1.0
 
 
 class NewtonSpec(Spec):
@@ -73,8 +73,8 @@ def _pericardium_and_vessels() -> list[Robin | Fixed]:
 class MechanicsSpec(Spec):
     """Nearly incompressible, active, viscous wall with springs around it.
 
-    `unloaded`: the cavity pressures (e.g. {lv: 8 mmHg, rv: 4 mmHg}) at which the given mesh was imaged; its stress-free
-    shape is then searched for. Without it the mesh is taken as stress-free. `density` switches inertia on.
+    `prestress`: the cavity pressures (e.g. {lv: 8 mmHg, rv: 4 mmHg}) at which the mesh was imaged, and which it bears
+    in that shape. Without it the mesh is taken as stress-free. `density` switches inertia on.
     """
 
     passive: Passive = HolzapfelOgden()
@@ -84,6 +84,6 @@ class MechanicsSpec(Spec):
     active: ActiveSpec = ActiveSpec()
     boundaries: list[Boundary] = Field(default_factory=_pericardium_and_vessels)
     regions: list[RegionSpec] = Field(default_factory=list)
-    unloaded: dict[str, Pressure] | None = None
+    prestress: dict[str, Pressure] | None = None
     quadrature_degree: Annotated[int, Field(ge=2, le=8)] = 4
     newton: NewtonSpec = NewtonSpec()

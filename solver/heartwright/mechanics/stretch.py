@@ -15,14 +15,10 @@ class Projection:
 
     def __init__(self, V1: fem.FunctionSpace, f, dx):
         phi = ufl.TestFunction(V1)
-        self._form, self._mass_form = (fem.form(g * dx, jit_options=JIT) for g in (f * phi, phi))
+        self._form = fem.form(f * phi * dx, jit_options=JIT)
         self._vector = fem.assemble_vector(self._form)
-        self._mass, self.values = (np.zeros_like(self._vector.array) for _ in range(2))
-        self.follow_mesh()
-
-    def follow_mesh(self) -> None:
-        """To be called when the vertices have moved. Collective."""
-        self._mass[:] = self._assemble(self._mass_form)
+        self.values = np.zeros_like(self._vector.array)
+        self._mass = self._assemble(fem.form(phi * dx, jit_options=JIT)).copy()
 
     def update(self) -> np.ndarray:
         """The projection now (local array, ghosts included); the same array at every call. Collective."""

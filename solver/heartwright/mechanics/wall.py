@@ -1,12 +1,13 @@
 r"""Wall: the balance of forces in the muscle, discretised: find u with r(u, p) = 0.
 
     r(w) = ∫ P : ∇w dX + ∫ ρ a.w dX + springs and dashpots - Σ_i p_i dV_i/du . w
-    P = ∂ψ/∂F + (Ta + Ka (λ - λ0)) F f0⊗f0 / λ + F η Ė
-    ψ = s ψ_passive(C) + κ/4 (J² - 1 - 2 ln J),   C = FᵀF,  E = (C - I)/2,  λ = |F f0|
+    P = 1/det G [∂ψ(F G)/∂F + (Ta + Ka (λ - λ0)) F g⊗g / λ] + F η Ė,   g = G f0,  λ = |F g|
+    ψ(F) = s ψ_passive(C) + κ/4 (J² - 1 - 2 ln J),   C = FᵀF,  E = (C - I)/2
 
-Quadratic displacement on the reference shape, backward Euler in time. λ0 is the stretch of the last accepted step: the
-term with Ka is the change of the tension with the stretch inside a step, without which a tension model that is stepped
-before the solid oscillates (Regazzoni & Quarteroni 2021, doi:10.1016/j.cma.2020.113506).
+Quadratic displacement on the shape of the mesh, backward Euler in time. G is how the muscle is deformed in that shape
+already, see `prestress`; unless the heart was imaged under pressure, G = I. λ0 is the stretch of the last accepted
+step: the term with Ka is the change of the tension with the stretch inside a step, without which a tension model that
+is stepped before the solid oscillates (Regazzoni & Quarteroni 2021, doi:10.1016/j.cma.2020.113506).
 """
 
 import numpy as np
@@ -20,6 +21,7 @@ from heartwright.mechanics import boundary
 from heartwright.mechanics.balance import Balance
 from heartwright.mechanics.cavity import Cavity
 from heartwright.mechanics.passive import volumetric
+from heartwright.mechanics.prestress import Prestrain
 from heartwright.mechanics.regions import scale_field
 from heartwright.mechanics.spec import MechanicsSpec, Robin
 from heartwright.mechanics.stretch import Projection
@@ -53,6 +55,7 @@ class Wall(Balance):
         self.u, self.u0, self.v, self.slack = (fem.Function(V, name=name) for name in ("u", "u0", "v", "slack"))
         self.Ta, self.Ka = (fem.Function(geometry.V1, name=name) for name in ("Ta", "Ka"))
         self.f0, self.s0, self.n0 = fibres.directions(geometry, rule, ("quadrature", degree))
+        self.prestrain = Prestrain(self.u, (self.f0, self.s0, self.n0), degree) if spec.prestress else None
         self.stiffening = scale_field(geometry, spec.regions, "passive_scale")
         self.dx = geometry.dx(metadata={"quadrature_degree": degree, "quadrature_scheme": "default"})
         self.rate, self.viscosity = fem.Constant(mesh, 0.0), fem.Constant(mesh, spec.viscosity)
@@ -79,24 +82,30 @@ class Wall(Balance):
             r -= ufl.inner(body_force, w) * self.dx
         return r + sum(p * cavity.pressed for p, cavity in zip(self.p, self.cavities, strict=True))
 
-    def energy(self, F, f0, s0, n0):
-        """ψ(F) of the muscle at rest (kPa)."""
+    @property
+    def G(self):
+        """Deformation of the muscle in the shape of the mesh."""
+        return self.prestrain.G if self.prestrain else ufl.Identity(3)
+
+    def energy(self, F):
+        """ψ of muscle at rest (kPa), F from its stress-free state."""
         mesh, spec = self.geometry.mesh, self.spec
-        passive = bind(spec.passive, mesh).psi(F.T * F, f0, s0, n0)
+        passive = bind(spec.passive, mesh).psi(F.T * F, self.f0, self.s0, self.n0)
         return self.stiffening * passive + volumetric(ufl.det(F), fem.Constant(mesh, spec.bulk_modulus))
 
     def stress(self):
         """First Piola-Kirchhoff stress P (kPa)."""
-        F, F0, f0 = ufl.variable(self.F), ufl.Identity(3) + ufl.grad(self.u0), self.f0
-        passive = ufl.diff(self.energy(F, f0, self.s0, self.n0), F)
+        F, F0, fibre = ufl.variable(self.F), ufl.Identity(3) + ufl.grad(self.u0), self.G * self.f0
+        passive = ufl.diff(self.energy(F * self.G), F)
         stretch, stretch0 = self.stretch(F), self.stretch(F0)
-        tension = self.Ta + self.Ka * (stretch - stretch0)
+        active = (self.Ta + self.Ka * (stretch - stretch0)) / stretch * ufl.outer(F * fibre, fibre)
         E_rate = (F.T * F - F0.T * F0) / 2 * self.rate
-        return passive + tension / stretch * ufl.outer(F * f0, f0) + F * (self.viscosity * E_rate)
+        return (passive + active) / ufl.det(self.G) + F * (self.viscosity * E_rate)
 
     def stretch(self, F):
-        """λ = |F f0|, of a deformation gradient."""
-        return ufl.sqrt(ufl.inner(F * self.f0, F * self.f0))
+        """λ = |F G f0|, of a deformation from the shape of the mesh."""
+        fibre = F * self.G * self.f0
+        return ufl.sqrt(ufl.inner(fibre, fibre))
 
     def supports(self, extension, velocity, w):
         """Springs and dashpots of all Robin boundaries."""
@@ -125,12 +134,6 @@ class Wall(Balance):
         for p, cavity in zip(self.p, self.cavities, strict=True):
             cavity.add_lids(r, -float(p.value))
         self.constrain(r)
-
-    def follow_mesh(self) -> None:
-        """To be called when the reference vertices have moved. Collective."""
-        for cavity in self.cavities:
-            cavity.follow_mesh()
-        self.projected_stretch.follow_mesh()
 
     def _unit_load(self) -> float:
         """|∫ N . w dS|_2 (mN): residuals are measured against that of 1 kPa on the whole surface. Collective."""

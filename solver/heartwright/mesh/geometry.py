@@ -51,7 +51,6 @@ class Geometry:
         self._node = np.zeros(self.n_vertices, dtype=np.int64)
         self._node[self.V1.dofmap.list] = mesh.geometry.dofmap
         self.input_vertex = input_vertex_of_node[self._node]
-        self._children: list[tuple[Geometry, object]] = []
 
     @property
     def points(self) -> np.ndarray:
@@ -111,12 +110,6 @@ class Geometry:
             raise InputError(f"mesh: '{name}' bounds no cavity; those that do: {', '.join(self.rims) or 'none'}")
         return name
 
-    def move_vertices(self, displacement: np.ndarray) -> None:
-        """Add a P1 displacement (n_vertices, 3), ghosts included, to the mesh and to every refined child of it."""
-        self.mesh.geometry.x[self._node] += displacement
-        for child, transfer in self._children:
-            child.move_vertices(transfer.prolong(displacement))
-
     def refined(self, levels: int) -> "Geometry":
         """The mesh with every tetrahedron split into 8, `levels` times, each rank keeping the children of its cells.
 
@@ -124,17 +117,13 @@ class Geometry:
         """
         if levels == 0:
             return self
-        from heartwright.mesh.transfer import Transfer
-
         mesh, facets, parents = self.mesh, self.facets, np.arange(len(self.mesh.geometry.dofmap))
         vertex = np.zeros(len(self.mesh.geometry.x), dtype=np.int64)
         vertex[self._node] = self.input_vertex
         for _ in range(levels):
             mesh, vertex, facets, into = refine.split(mesh, vertex, facets)
             parents = parents[into]
-        child = Geometry(mesh, facets, self.names, self.rims, vertex, self.notes, self.levels + levels, parents)
-        self._children.append((child, Transfer(self, child)))
-        return child
+        return Geometry(mesh, facets, self.names, self.rims, vertex, self.notes, self.levels + levels, parents)
 
 
 def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:

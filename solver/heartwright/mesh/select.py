@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 from mpi4py import MPI
+from scipy.spatial import KDTree
 
 from heartwright.errors import InputError
 from heartwright.mesh.coordinates import LV, RV, Coordinates, lowest
@@ -16,6 +17,7 @@ from heartwright.mesh.where import (
     WhereAHA,
     WhereBox,
     WhereCoordinates,
+    WhereNear,
     WhereSphere,
 )
 
@@ -31,6 +33,8 @@ def select(geometry: Geometry, where: Where) -> np.ndarray:
     """
     if isinstance(where, str):
         return _surface(geometry, where)
+    if isinstance(where, WhereNear):
+        return _around(geometry, where)
     if isinstance(where, WhereSphere | WhereBox):
         return _nearby(geometry, where)
     if isinstance(where, WhereAHA):
@@ -57,6 +61,13 @@ def _surface(geometry: Geometry, name: str) -> np.ndarray:
         raise InputError(f"where: there is no surface '{name}'; there are: all, {', '.join(geometry.names)}")
     inside[surface_dofs(geometry, geometry.V1, name)] = True
     return inside
+
+
+def _around(geometry: Geometry, where: WhereNear) -> np.ndarray:
+    """Nodes close to those of a surface, which are gathered on every rank: they are few."""
+    of_surface = geometry.points[_surface(geometry, where.near)]
+    distance, _ = KDTree(np.concatenate(geometry.comm.allgather(of_surface))).query(geometry.points)
+    return distance <= where.within + SLACK
 
 
 def _nearby(geometry: Geometry, where: WhereSphere | WhereBox) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Where on the heart, and along which fibres: the specs that name places and rules of the wall.
 
-A `Where` is what every `where:` of a scenario may hold: `all`, the name of a tagged surface, a sphere, a box, AHA
-segments, or a place in heart coordinates (see `heartwright.mesh.coordinates`). `heartwright.mesh.select` finds the
-nodes. A `FibreRule` says how fibres are laid into the wall; `heartwright.mesh.fibres` lays them.
+A `Where` is what every `where:` of a scenario may hold: `all`, the name of a tagged surface, what lies near one, a
+sphere, a box, AHA segments, or a place in heart coordinates (see `heartwright.mesh.coordinates`).
+`heartwright.mesh.select` finds the nodes. A `FibreRule` says how fibres are laid into the wall;
+`heartwright.mesh.fibres` lays them.
 """
 
 import math
@@ -43,6 +44,7 @@ def _site_or_range(value: Any) -> str:
     return "range" if isinstance(value, list | tuple) else "site"
 
 
+Name = Annotated[str, StringConstraints(min_length=1)]
 Radius = Annotated[Length, AfterValidator(_positive)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 FractionRange = Annotated[tuple[Fraction, Fraction], AfterValidator(_ascending)]
@@ -85,6 +87,13 @@ class WhereBox(Spec):
     """`{box: {lower: [...], upper: [...]}}`: nodes inside an axis-parallel box."""
 
     box: Box
+
+
+class WhereNear(Spec):
+    """`{near: base, within: 6 mm}`: nodes at most so far from a node of a tagged surface (e.g. the fibrous annuli)."""
+
+    near: Name
+    within: Radius
 
 
 class WhereAHA(Spec):
@@ -146,14 +155,14 @@ def _kind(value: Any) -> str | None:
     if isinstance(value, str):
         return "name"
     if isinstance(value, dict):
-        return next((key for key in ("sphere", "box", "aha") if key in value), "coordinates")
-    kinds = {WhereSphere: "sphere", WhereBox: "box", WhereAHA: "aha", WhereCoordinates: "coordinates"}
-    return kinds.get(type(value))
+        return next((key for key in ("near", "sphere", "box", "aha") if key in value), "coordinates")
+    kinds = {WhereNear: "near", WhereSphere: "sphere", WhereBox: "box", WhereAHA: "aha"}
+    return "coordinates" if isinstance(value, WhereCoordinates) else kinds.get(type(value))
 
 
-Name = Annotated[str, StringConstraints(min_length=1)]
 Where = Annotated[
     Annotated[Name, Tag("name")]
+    | Annotated[WhereNear, Tag("near")]
     | Annotated[WhereSphere, Tag("sphere")]
     | Annotated[WhereBox, Tag("box")]
     | Annotated[WhereAHA, Tag("aha")]
@@ -161,7 +170,8 @@ Where = Annotated[
     Discriminator(
         _kind,
         custom_error_type="where",
-        custom_error_message="expected `all`, a surface name, {sphere: ...}, {box: ...}, {aha: [...]} "
+        custom_error_message="expected `all`, a surface name, {near: ..., within: ...}, {sphere: ...}, {box: ...}, "
+        "{aha: [...]} "
         "or {chamber: ..., layer: ..., apicobasal: ..., rotation: ...}",
     ),
 ]
