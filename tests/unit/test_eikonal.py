@@ -6,6 +6,7 @@ import pytest
 from box import AXES, box
 from heartwright.electrophysiology.eikonal import Eikonal, activation, speed_field
 from heartwright.electrophysiology.spec import Conductivities, ElectrophysiologySpec, Region, Speeds, Stimulus
+from heartwright.electrophysiology.tissue import Tissue
 from heartwright.errors import InputError
 
 SPEEDS = np.array([0.6, 0.3, 0.2])
@@ -75,3 +76,43 @@ def test_conductivities_are_no_speeds():
             box((1.0, 1.0, 1.0), 0.5),
             ElectrophysiologySpec(conduction=Conductivities(fibre=0.1, sheet=0.1, normal=0.1)),
         )
+
+
+def beating(stimuli: list[Stimulus], **more) -> Tissue:
+    spec = ElectrophysiologySpec(
+        equation="reaction_eikonal", conduction=Speeds(fibre=0.5, cross=0.25), stimuli=stimuli, **more
+    )
+    return Tissue(box((8.0, 2.0, 2.0), 1.0), spec, AXES, dt=0.05, onset=10.0, period=500.0)
+
+
+def test_cells_fire_when_the_wave_arrives_in_every_cycle():
+    """At 1 mm, where a monodomain wave of 0.25 m/s would not run: arrival plus the foot's delay, the same everywhere."""
+    tissue = beating([Stimulus(name="corner", where=CORNER)])
+    expected = tissue.diffusion.arrival
+    delays = []
+    for cycle in range(2):
+        for t in range(80):
+            tissue.step(500.0 * cycle + t, 1.0)
+        assert np.isfinite(tissue.activation).all()
+        delays.append(tissue.activation[: tissue.n] - 500 * cycle - expected)
+        for t in range(80, 500, 4):
+            tissue.step(500.0 * cycle + t, 4.0)
+    for delay in delays:
+        assert delay.min() > 0.5 and delay.max() < 2.5
+        assert np.ptp(delay) < 0.3
+    assert np.isfinite(tissue.repolarisation).all()
+
+
+def test_dead_tissue_stays_at_rest():
+    wall = {"box": {"lower": (3.9, -1.0, -1.0), "upper": (9.0, 9.0, 9.0)}}
+    tissue = beating([Stimulus(name="corner", where=CORNER)], regions=[Region(where=wall, conduction_scale=0.0)])
+    for t in range(60):
+        tissue.step(float(t), 1.0)
+    x = tissue.geometry.points[:, 0]
+    assert np.isnan(tissue.activation[x > 5]).all()
+    assert np.isfinite(tissue.activation[x < 3]).all()
+
+
+def test_trains_are_refused():
+    with pytest.raises(InputError, match="s2: the reaction-eikonal equation knows one wave per cycle"):
+        beating([Stimulus(name="s1", where=CORNER), Stimulus(name="s2", where=CORNER, clock="absolute")])

@@ -9,7 +9,7 @@ from heartwright.electrophysiology.singlecell import duration, pace
 from heartwright.electrophysiology.spec import Cells, Conductivities, ElectrophysiologySpec, Region, Stimulus
 from heartwright.electrophysiology.tissue import Tissue
 from heartwright.errors import InputError, SolveFailed
-from heartwright.odes.model import read
+from heartwright.odes.model import list_models, read
 from heartwright.parts import restore, snapshot
 
 MEASURED = Conductivities(fibre=0.1334, sheet=0.0176, normal=0.0176)
@@ -142,3 +142,11 @@ def test_repolarisation_is_nan_before_it_happens(spec):
         tissue.step(float(t), 1.0)
     assert np.isfinite(tissue.activation).all()
     assert np.isnan(tissue.repolarisation).all()
+
+
+def test_a_cell_with_a_stimulus_of_its_own_is_refused(spec, tmp_path):
+    file = tmp_path / "own.mmt"
+    text = list_models()["mitchell_schaeffer_2003"].read_text()
+    file.write_text(text.replace("i_stim = 0 [A/F]", "i_stim = if(engine.time < 1 [ms], 50 [A/F], 0 [A/F])"))
+    with pytest.raises(InputError, match=r"own: driven by time in membrane\.i_stim"):
+        bar(spec.replace(cells=[Cells(model=str(file))]))

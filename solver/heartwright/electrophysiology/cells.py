@@ -22,8 +22,18 @@ FAST = 1.0  # mV
 
 
 def cell_model(cells: Cells) -> Model:
-    """The ionic model of `cells` with its variant, parameters and drugs."""
-    return under(read(cells.model, variant=cells.variant, parameters=cells.parameters), cells.drugs)
+    """The ionic model of `cells` with its variant, parameters and drugs.
+
+    Raises InputError for a model that reads the time: it brings a stimulus of its own.
+    """
+    model = read(cells.model, variant=cells.variant, parameters=cells.parameters)
+    readers = sorted(v.qname() for v in model.source.time().refs_by())
+    if readers:
+        raise InputError(
+            f"{model.name}: driven by time in {', '.join(readers)}: remove the stimulus it brings along; "
+            "`heartwright model import` does so for CellML files"
+        )
+    return under(model, cells.drugs)
 
 
 def cell_kernel(cells: Cells, n: int, comm: MPI.Comm, precision: str = "double") -> Kernel:

@@ -55,8 +55,8 @@ class Diffusion:
         self.iterations, self.steps, self.watch = 0, 0, watch
         self._library = _library(self.comm)
 
-    def step(self, dt: float, v: fem.Function) -> None:
-        """Advance the owned values of v by dt [ms]. Raises SolveFailed when conjugate gradients do not converge."""
+    def step(self, t: float, dt: float, v: fem.Function) -> None:
+        """Advance the owned values of v from t by dt [ms]. Raises SolveFailed when conjugate gradients do not converge."""
         if abs(dt - self.dt) > 1e-9 * dt:
             self._set_step(dt)
         change = self._change.array[: self.n]

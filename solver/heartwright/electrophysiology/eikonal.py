@@ -17,9 +17,12 @@ from heartwright.linalg import JIT
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.select import select, select_cells
 from heartwright.native import library_on
+from heartwright.parts import State
 
 SOURCE = Path(__file__).with_suffix(".c")
 TOLERANCE = 1e-9  # ms, below which an arrival is not earlier
+FOOT_RATE, FOOT_DURATION = 60.0, 2.0  # mV/ms, ms
+DIFFUSIVITY = 0.254  # ms: diffusivity over the square of the speed, of a converged ten Tusscher-Panfilov wave
 
 
 class Eikonal:
@@ -81,6 +84,49 @@ def activation(geometry: Geometry, spec: ElectrophysiologySpec, directions: Sequ
         nodes = select(geometry, stimulus.where)
         start[nodes] = np.minimum(start[nodes], stimulus.start)
     return Eikonal(geometry, speed_field(geometry, spec), directions).solve(start)
+
+
+class Foot:
+    """What stands for diffusion in the reaction-eikonal equation (Neic et al. 2017, doi:10.1016/j.jcp.2017.06.020).
+
+    Where the eikonal equation says that a wave arrives, in every cycle, it drives the potential up at FOOT_RATE for
+    FOOT_DURATION, as the approaching wave would; the rest is up to the cell. `onset` and `period` [ms] are those of the
+    ventricles' activation. Waves come from stimuli that follow the ventricles' clock, one in each cycle.
+
+    Collective. Raises InputError for other stimuli and as `activation` does.
+    """
+
+    def __init__(
+        self, geometry: Geometry, spec: ElectrophysiologySpec, directions: Sequence, onset: float, period: float
+    ):
+        others = [s.name for s in spec.stimuli if s.clock != "ventricles" or s.period or s.count]
+        if others:
+            raise InputError(
+                f"electrophysiology.stimuli: {', '.join(others)}: the reaction-eikonal equation knows one wave per "
+                "cycle: clock ventricles, no period, no count"
+            )
+        self.arrival = activation(geometry, spec, directions)[: geometry.V1.dofmap.index_map.size_local] + onset
+        self.period = period
+        self.iterations = self.steps = 0
+
+    def step(self, t: float, dt: float, v: fem.Function) -> None:
+        """Raise the owned values of v over [t, t + dt] [ms] where a wave arrives."""
+        self.steps += 1
+        since = (t - self.arrival) % self.period  # of the step's beginning; nan where no wave ever arrives
+        left = np.clip(FOOT_DURATION - since, 0.0, dt)
+        coming = np.clip(since + dt - self.period, 0.0, dt)
+        begun = t + dt > self.arrival
+        v.x.array[: len(since)] += FOOT_RATE * np.where(begun, np.nan_to_num(np.minimum(left + coming, dt)), 0.0)
+
+    def state(self) -> State:
+        return {}
+
+
+def conductivity_field(geometry: Geometry, spec: ElectrophysiologySpec) -> fem.Function:
+    """Conductivities along f0, s0, n0 [mS/mm] that go with the speeds of a converged wave, for the ECG. Collective."""
+    field = fem.Function(fem.functionspace(geometry.mesh, ("DG", 0, (3,))), name="conductivity")
+    field.x.array[:] = (spec.chi * spec.Cm * DIFFUSIVITY * speed_field(geometry, spec) ** 2).ravel()
+    return field
 
 
 def speed_field(geometry: Geometry, spec: ElectrophysiologySpec) -> np.ndarray:

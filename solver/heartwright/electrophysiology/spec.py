@@ -86,9 +86,12 @@ class Ecg(Spec):
 
 
 class ElectrophysiologySpec(Spec):
-    """chi Cm dv/dt = div(sigma grad v) - chi Cm (i_ion - i_stim), i_ion and i_stim per capacitance (uA/uF)."""
+    """chi Cm dv/dt = div(sigma grad v) - chi Cm (i_ion - i_stim), i_ion and i_stim per capacitance (uA/uF).
 
-    equation: Literal["monodomain"] = "monodomain"
+    `reaction_eikonal` instead starts every cell's action potential when the eikonal equation says a wave arrives.
+    """
+
+    equation: Literal["monodomain", "reaction_eikonal"] = "monodomain"
     cells: list[Cells] = Field(default_factory=lambda: [Cells()], min_length=1)
     conduction: Annotated[Conductivities | Speeds, Field(discriminator="type")] = Speeds(
         fibre="0.6 m/s", cross="0.3 m/s"

@@ -7,6 +7,7 @@ import numpy as np
 from dolfinx import fem
 from mpi4py import MPI
 
+from heartwright.electrophysiology import eikonal
 from heartwright.electrophysiology.cells import Population
 from heartwright.electrophysiology.conductivity import conductivity_fields
 from heartwright.electrophysiology.diffusion import Diffusion, conductivity_tensor
@@ -64,9 +65,14 @@ class Tissue:
             return select(geometry, item.where)
 
         self.cells = Population(spec.cells, nodes_of, self.n, geometry.comm, spec.precision)
-        self.stimulation = Stimulation(spec.stimuli, nodes_of, self.n, onset, period)
-        sigma = conductivity_tensor(conductivity_fields(geometry, spec, dt), directions)
-        self.diffusion = Diffusion(geometry, sigma, spec.chi * spec.Cm, spec.tolerance, self.watch)
+        if spec.equation == "monodomain":
+            self.stimulation = Stimulation(spec.stimuli, nodes_of, self.n, onset, period)
+            sigma = conductivity_tensor(conductivity_fields(geometry, spec, dt), directions)
+            self.diffusion = Diffusion(geometry, sigma, spec.chi * spec.Cm, spec.tolerance, self.watch)
+        else:
+            self.stimulation = Stimulation([], nodes_of, self.n, onset, period)
+            sigma = conductivity_tensor(eikonal.conductivity_field(geometry, spec), directions)
+            self.diffusion = eikonal.Foot(geometry, spec, directions, onset, period)
         self._ecg = PseudoECG.around(geometry, sigma, spec.ecg)
 
         self.cells.rest(self._v)
@@ -92,7 +98,7 @@ class Tissue:
         self._middle[:] = self._v
         self._react(t, h / 2)
         for k in range(1, substeps + 1):
-            self.diffusion.step(h, self.v)
+            self.diffusion.step(t + (k - 1) * h, h, self.v)
             last = k == substeps
             self._react(t + (k - 0.5) * h, h / 2 if last else h)
             self._mark(t + k * h, h, last)
