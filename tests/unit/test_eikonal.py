@@ -86,7 +86,7 @@ def beating(stimuli: list[Stimulus], **more) -> Tissue:
 
 
 def test_cells_fire_when_the_wave_arrives_in_every_cycle():
-    """At 1 mm, where a monodomain wave of 0.25 m/s would not run: arrival plus the foot's delay, the same everywhere."""
+    """At 1 mm, where a monodomain wave of 0.25 m/s would not run: arrival plus one delay, that of the foot."""
     tissue = beating([Stimulus(name="corner", where=CORNER)])
     expected = tissue.diffusion.arrival
     delays = []

@@ -56,7 +56,7 @@ class Diffusion:
         self._library = _library(self.comm)
 
     def step(self, t: float, dt: float, v: fem.Function) -> None:
-        """Advance the owned values of v from t by dt [ms]. Raises SolveFailed when conjugate gradients do not converge."""
+        """Advance the owned values of v by dt [ms] from t. Raises SolveFailed without convergence."""
         if abs(dt - self.dt) > 1e-9 * dt:
             self._set_step(dt)
         change = self._change.array[: self.n]
