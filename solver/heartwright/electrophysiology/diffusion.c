@@ -20,6 +20,20 @@ EXPORT void product(int n, const int *rows, const int *columns, const float *K, 
   }
 }
 
+// x = h (2 rate - earlier): what the last two steps let expect of one of h
+EXPORT void guess(int n, double h, const double *rate, const double *earlier, double *x) {
+  for (int i = 0; i < n; i++) x[i] = h * (2 * rate[i] - earlier[i]);
+}
+
+// v += x, and remember its rate
+EXPORT void accept(int n, double h, const double *x, double *rate, double *earlier, double *v) {
+  for (int i = 0; i < n; i++) {
+    v[i] += x[i];
+    earlier[i] = rate[i];
+    rate[i] = x[i] / h;
+  }
+}
+
 // r = b - A x, p = d r; r . d r
 EXPORT double residual(int n, const int *rows, const int *columns, const float *A, const double *d, const double *b,
                        const double *x, double *r, double *p) {

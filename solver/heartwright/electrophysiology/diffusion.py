@@ -59,20 +59,16 @@ class Diffusion:
         """Advance the owned values of v by dt [ms] from t. Raises SolveFailed without convergence."""
         if abs(dt - self.dt) > 1e-9 * dt:
             self._set_step(dt)
-        change = self._change.array[: self.n]
         with self.watch("ep_rhs"):
             self._v.array[: self.n] = v.x.array[: self.n]
             self._v.scatter_forward()
             self._library.product(*self._matrix(self._K), -dt, *_at(self._v.array, self._right))
-            np.subtract(2 * self.rates[0], self.rates[1], out=change)
-            change *= dt
+            self._library.guess(self.n, dt, *_at(*self.rates, self._change.array))
         with self.watch("ep_cg"):
             self.iterations += self._solve()
             self.steps += 1
         with self.watch("ep_rhs"):
-            self.rates[1] = self.rates[0]
-            np.divide(change, dt, out=self.rates[0])
-            v.x.array[: self.n] += change
+            self._library.accept(self.n, dt, *_at(self._change.array, *self.rates, v.x.array))
 
     def _solve(self) -> int:
         """A change = right by conjugate gradients from the guess in `change`; returns the number of iterations."""
@@ -129,6 +125,8 @@ def _library(comm) -> ctypes.CDLL:
     pointer, size, real = ctypes.c_void_p, ctypes.c_int, ctypes.c_double
     matrix = [size, *[pointer] * 3]
     library.product.argtypes, library.product.restype = [*matrix, real, pointer, pointer], None
+    library.guess.argtypes, library.guess.restype = [size, real, *[pointer] * 3], None
+    library.accept.argtypes, library.accept.restype = [size, real, *[pointer] * 4], None
     library.residual.argtypes, library.residual.restype = [*matrix, *[pointer] * 5], real
     library.curvature.argtypes, library.curvature.restype = [*matrix, pointer, pointer], real
     library.advance.argtypes, library.advance.restype = [size, real, *[pointer] * 5], real
