@@ -1,13 +1,21 @@
 """Drugs: block by concentration, on models whose conductances are named."""
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from box import AXES, box
 from heartwright.electrophysiology.drugs import Drug, library, under
+from heartwright.electrophysiology.ecg import ELECTRODES
 from heartwright.electrophysiology.singlecell import duration, pace
+from heartwright.electrophysiology.spec import Cells, Conductivities, Ecg, ElectrophysiologySpec, Stimulus
+from heartwright.electrophysiology.tissue import Tissue
 from heartwright.errors import InputError
 from heartwright.odes.model import read
+from heartwright.output.metrics import t_wave
 from small_models import CELL, model
+
+TORORD = "tomek_2020_dyncl"
 
 
 def test_half_is_left_at_the_concentration_of_half_block():
@@ -63,3 +71,26 @@ def test_wrong_drugs_are_answered(drug, message):
 def test_a_model_without_named_conductances_is_refused(tmp_path):
     with pytest.raises(InputError, match="none of the conductances dofetilide blocks"):
         under(model(tmp_path, CELL), [Drug(name="dofetilide")])
+
+
+def test_dofetilide_prolongs_the_qt_interval():
+    """A wall of endocardial and epicardial cells seen from nine electrodes: the T wave ends later with every dose."""
+    around = {name: (40.0 * np.cos(k), 40.0 * np.sin(k), 5.0 * k) for k, name in enumerate(ELECTRODES)}
+    outer = {"box": {"lower": (2.0, -1.0, -1.0), "upper": (9.0, 9.0, 9.0)}}
+    intervals = []
+    for dose in (0, 1, 4):
+        drugs = [Drug(name="dofetilide", dose=dose)]
+        cells = [Cells(model=TORORD, drugs=drugs), Cells(model=TORORD, variant="epi", where=outer, drugs=drugs)]
+        spec = ElectrophysiologySpec(
+            cells=cells,
+            conduction=Conductivities(fibre=0.1334, sheet=0.0176, normal=0.0176),
+            stimuli=[Stimulus(name="endo", where={"box": {"lower": (-1, -1, -1), "upper": (0.6, 9, 9)}}, start=5.0)],
+            ecg=Ecg(electrodes=around),
+        )
+        tissue = Tissue(box((4.0, 1.0, 1.0), 0.5), spec, AXES, dt=0.05)
+        leads = []
+        for t in range(0, 500, 2):
+            tissue.step(float(t), 2.0)
+            leads.append(list(tissue.ecg().values()))
+        intervals.append(t_wave(np.arange(0.0, 500.0, 2.0), np.array(leads))[1])
+    assert intervals[0] + 5 < intervals[1] < intervals[2] - 5
