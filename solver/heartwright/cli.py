@@ -1,4 +1,4 @@
-"""The command line: run, restart, submit, status, check, show, list, compare, report, verify, doctor; and mesh."""
+"""The command line: run, restart, submit, status, check, show, list, compare, report, verify, doctor; mesh, model."""
 
 import contextlib
 import fcntl
@@ -260,6 +260,15 @@ def doctor() -> int:
 
 
 app.add_command(mesh)
+
+
+@app.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def model(arguments: tuple[str, ...]) -> None:
+    """Cell models alone: info, run, plot, import."""
+    from heartwright import models
+
+    models.model.main(list(arguments) or ["--help"], prog_name="heartwright model", standalone_mode=False)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,8 +14,6 @@ from heartwright.errors import SolveFailed
 
 MUMPS: dict[str, object] = {"pc_factor_mat_solver_type": "mumps", "mat_mumps_icntl_14": 60}
 PRESETS: dict[str, dict[str, object]] = {
-    # Mass-dominated symmetric systems (diffusion step): a warm start and Jacobi need a handful of iterations.
-    "cg": {"ksp_type": "cg", "pc_type": "jacobi", "ksp_norm_type": "natural", "ksp_initial_guess_nonzero": True},
     # Elliptic problems on any mesh (Laplace coordinates, harmonic extension). The coarsening halves the time of
     # BoomerAMG's defaults on 100 k quadratic dofs.
     "cg_amg": {

@@ -53,7 +53,7 @@ def diffuse(geometry, dt: float, steps: int) -> fem.Function:
     v.x.array[:] = cosine(geometry)
     diffusion = Diffusion(geometry, SIGMA, CAPACITY, 1e-12, Stopwatch())
     for _ in range(steps):
-        diffusion.step(dt, v)
+        diffusion.step(0.0, dt, v)
     return v
 
 
@@ -85,7 +85,7 @@ def test_diffusion_keeps_the_charge():
     v = diffuse(geometry, 0.05, 20)
     v.x.array[:] += 1.0
     before = fem.assemble_scalar(fem.form(v * geometry.dx))
-    Diffusion(geometry, SIGMA, CAPACITY, 1e-12, Stopwatch()).step(0.05, v)
+    Diffusion(geometry, SIGMA, CAPACITY, 1e-12, Stopwatch()).step(0.0, 0.05, v)
     assert fem.assemble_scalar(fem.form(v * geometry.dx)) == pytest.approx(before, rel=1e-12)
 
 

@@ -10,7 +10,7 @@ from heartwright.electrophysiology.spec import Ecg
 from heartwright.errors import InputError
 from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Biventricle, MeshSpec
-from heartwright.output.metrics import qrs_duration
+from heartwright.output.metrics import qrs_duration, t_wave
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +84,21 @@ def test_qrs_duration_ends_before_the_slow_t_wave():
     wave = 0.3 * np.exp(-(((t - 380) / 40) ** 2))
     assert qrs_duration(t, (qrs + wave)[:, None]) == pytest.approx(90.0, abs=3.0)
     assert np.isnan(qrs_duration(t, np.zeros((500, 2))))
+
+
+def test_t_wave_ends_where_its_tangent_meets_the_base_line():
+    """A Gaussian of width 40 ms is steepest 40/√2 after its peak; its tangent there reaches zero as far again."""
+    t = np.arange(0.0, 800.0, 1.0)
+    qrs = np.where((t > 100) & (t < 190), np.sin((t - 100) / 90 * 3 * np.pi), 0.0)
+    wave = 0.3 * np.exp(-(((t - 380) / 40) ** 2))
+    leads = np.column_stack([qrs + wave, 0.5 * qrs - 0.4 * wave])
+    peak, end = t_wave(t, leads)
+    assert peak == pytest.approx(380, abs=1)
+    assert end == pytest.approx(380 + 2 * 40 / np.sqrt(2), abs=1.5)
+
+
+def test_a_record_that_ends_before_the_t_wave_has_none():
+    t = np.arange(0.0, 390.0, 1.0)
+    qrs = np.where((t > 100) & (t < 190), np.sin((t - 100) / 90 * 3 * np.pi), 0.0)
+    wave = 0.3 * np.exp(-(((t - 380) / 40) ** 2))
+    assert np.isnan(t_wave(t, (qrs + wave)[:, None])).all()

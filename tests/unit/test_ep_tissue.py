@@ -5,9 +5,11 @@ import pytest
 
 from box import AXES, at, box
 from heartwright.electrophysiology import tissue as tissue_module
+from heartwright.electrophysiology.singlecell import duration, pace
 from heartwright.electrophysiology.spec import Cells, Conductivities, ElectrophysiologySpec, Region, Stimulus
 from heartwright.electrophysiology.tissue import Tissue
 from heartwright.errors import InputError, SolveFailed
+from heartwright.odes.model import list_models, read
 from heartwright.parts import restore, snapshot
 
 MEASURED = Conductivities(fibre=0.1334, sheet=0.0176, normal=0.0176)
@@ -122,3 +124,29 @@ def test_longer_steps_between_waves_change_little(spec, monkeypatch):
     # second order: 0.2 ms in place of 0.05 ms shifts repolarisation by some 0.02 ms at 1-2 mV/ms
     assert np.abs(v - w).max() < 0.1
     assert np.abs(activation - times).max() < 1e-3
+
+
+def test_every_node_repolarises_after_its_action_potential(spec):
+    """APD90 in the bar is that of the cell alone to a few percent: coupling evens it out, nothing more."""
+    tissue = bar(spec, length=4.0)
+    for t in range(450):
+        tissue.step(float(t), 1.0)
+    apd = tissue.repolarisation - tissue.activation[: tissue.n]
+    alone = pace(read("tentusscher_panfilov_2006", "epi"), 1000.0, 1)
+    assert apd == pytest.approx(duration(alone.time, alone.v), rel=0.03)
+
+
+def test_repolarisation_is_nan_before_it_happens(spec):
+    tissue = bar(spec, length=4.0)
+    for t in range(20):
+        tissue.step(float(t), 1.0)
+    assert np.isfinite(tissue.activation).all()
+    assert np.isnan(tissue.repolarisation).all()
+
+
+def test_a_cell_with_a_stimulus_of_its_own_is_refused(spec, tmp_path):
+    file = tmp_path / "own.mmt"
+    text = list_models()["mitchell_schaeffer_2003"].read_text()
+    file.write_text(text.replace("i_stim = 0 [A/F]", "i_stim = if(engine.time < 1 [ms], 50 [A/F], 0 [A/F])"))
+    with pytest.raises(InputError, match=r"own: driven by time in membrane\.i_stim"):
+        bar(spec.replace(cells=[Cells(model=str(file))]))

@@ -65,6 +65,21 @@ def test_substeps_are_steps(cell):
     assert once.y == pytest.approx(often.y, rel=1e-13)
 
 
+def test_watched_lanes_step_twice_where_they_move_fast(cell):
+    """Each lane ends where it would end alone, with one step or with two of half the size."""
+    v0 = np.linspace(-75, 0, 13)
+    watched, once, twice = (Kernel(cell, 13, inputs=("stimulus_current",)) for _ in range(3))
+    for kernel in (watched, once, twice):
+        kernel["membrane_potential"] = v0
+        kernel.ramp("stimulus_current", 5, 10)
+    watched.watched_step(0, 0.05, "membrane_potential", 0.5)
+    once.step(0, 0.05)
+    twice.step(0, 0.05, 2)
+    fast = np.abs(once["membrane_potential"] - v0) > 0.5
+    assert fast.any() and not fast.all()
+    assert (watched.y == np.where(fast, twice.y, once.y)).all()
+
+
 def test_rows_are_live_views(cell):
     kernel = Kernel(cell, 5)
     saved = kernel.y.copy()

@@ -100,10 +100,13 @@ class Heart:
 
     def fields(self) -> dict[str, np.ndarray]:
         """Nodal fields on the fine mesh at this rank's nodes, ghosts included: (n,) or (n, 3). Collective."""
+        repolarisation = self.tissue.with_ghosts(self.tissue.repolarisation)
         return {
             "v": self.tissue.v.x.array,
             "calcium": self.tissue.calcium(),
             "activation": self.tissue.activation,
+            "repolarisation": repolarisation,
+            "apd90": repolarisation - self.tissue.activation,
             "u": self.transfer.prolong_p2(self.solid.u),
             "active_tension": self.transfer.prolong(self.contraction.tension),
         }

@@ -18,7 +18,7 @@ from scipy.linalg import lapack
 from scipy.spatial import cKDTree
 
 from heartwright import __version__
-from heartwright.electrophysiology.cells import SCHEME, cell_digest, cell_kernel
+from heartwright.electrophysiology.cells import FAST, SCHEME, cell_digest, cell_kernel
 from heartwright.electrophysiology.spec import Cells, Conductivities, ElectrophysiologySpec, FastEndocardium
 from heartwright.errors import InputError
 from heartwright.linalg import JIT
@@ -59,7 +59,7 @@ class Bundle:
         for step in range(steps):
             self._stimulate(step)
             before = v.copy()
-            self.kernel.step(step * self.dt, self.dt)
+            self.kernel.watched_step(step * self.dt, self.dt, "membrane_potential", FAST)
             middle = (before + v) / 2
             crossed = np.flatnonzero((middle > 0) & (v_mid <= 0) & np.isnan(activation))
             part = v_mid[crossed] / (v_mid[crossed] - middle[crossed])
@@ -128,7 +128,7 @@ def _bracket(cells: Cells, speed: float, h: float, dt: float) -> tuple[float, fl
 
 def cached_diffusivity(cells: Cells, speed: float, h: float, dt: float) -> float:
     """`cable_diffusivity`, remembered on disk under the digest of everything it depends on."""
-    key = json.dumps([cell_digest(cells), SCHEME, speed, h, dt, __version__])
+    key = json.dumps([cell_digest(cells), SCHEME, FAST, speed, h, dt, __version__])
     path = cache_folder() / f"conductivity-{hashlib.sha256(key.encode()).hexdigest()[:32]}.txt"
     with contextlib.suppress(OSError, ValueError):
         return float(path.read_text())

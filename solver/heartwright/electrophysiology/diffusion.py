@@ -1,15 +1,22 @@
 """Diffusion: one Crank-Nicolson step of chi Cm dv/dt = div(sigma grad v)."""
 
+import ctypes
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import ufl
-from dolfinx import fem
+from dolfinx import fem, la
 
-from heartwright.linalg import JIT, Assembly, Linear
+from heartwright.errors import SolveFailed
+from heartwright.linalg import JIT
 from heartwright.mesh.geometry import Geometry
+from heartwright.native import library_on
 from heartwright.parts import State
 from heartwright.stopwatch import Stopwatch
+
+SOURCE = Path(__file__).with_suffix(".c")
+MAX_ITERATIONS = 1000
 
 
 def conductivity_tensor(conductivity: fem.Function, directions: Sequence) -> ufl.core.expr.Expr:
@@ -30,48 +37,98 @@ class Diffusion:
     def __init__(self, geometry: Geometry, sigma, capacity: float, tolerance: float, watch: Stopwatch):
         u, w = ufl.TrialFunction(geometry.V1), ufl.TestFunction(geometry.V1)
         chi_Cm = fem.Constant(geometry.mesh, capacity)
-        self.M = Assembly(fem.form(u * w * geometry.dx, jit_options=JIT)).update()
-        flux = ufl.inner(ufl.grad(w), sigma * ufl.grad(u)) / chi_Cm * geometry.dx
-        self.K = Assembly(fem.form(flux, jit_options=JIT)).update()
-        self.A = self.M.copy()
+        self.comm, self.n = geometry.comm, geometry.V1.dofmap.index_map.size_local
+        M = _assemble(u * w * geometry.dx)
+        K = _assemble(ufl.inner(ufl.grad(w), sigma * ufl.grad(u)) / chi_Cm * geometry.dx)
+        self._rows, self._columns = M.indptr.astype(np.int32), M.indices
+        self.M, self.K = M.data, K.data  # entries in the same order
+        self._K = K.data.astype(np.float32)
+        self._diagonal = _diagonal(self._rows, self._columns, self.n)
+        self._A, self._inverse = np.empty(len(self.M), dtype=np.float32), np.empty(self.n)
         self.dt = 0.0
-        volume = geometry.comm.allreduce(fem.assemble_scalar(fem.form(chi_Cm / chi_Cm * geometry.dx, jit_options=JIT)))
-        self.solver = Linear(self.A, "cg", "diffusion of the potential", rtol=1e-14, atol=tolerance * volume**0.5)
-        self.right, self.change = self.A.createVecs()
-        self.rates = np.zeros((2, self.right.local_size))  # dv/dt of the last step and the one before
-        self._scratch = np.zeros(self.right.local_size)
+        volume = self.comm.allreduce(fem.assemble_scalar(fem.form(chi_Cm / chi_Cm * geometry.dx, jit_options=JIT)))
+        self.bound = tolerance * volume**0.5
+        # columns reach farther than the nodes of this rank's cells: to those of the cells beyond its shared nodes
+        self._v, self._change, self._direction = (la.vector(M.index_map(1)) for _ in range(3))
+        self._right, self._residual, self._image = (np.empty(self.n) for _ in range(3))
+        self.rates = np.zeros((2, self.n))  # dv/dt of the last step and the one before
         self.iterations, self.steps, self.watch = 0, 0, watch
+        self._library = _library(self.comm)
 
-    def step(self, dt: float, v: fem.Function) -> None:
-        """Advance the owned values of v by dt [ms]. Raises SolveFailed when conjugate gradients do not converge."""
+    def step(self, t: float, dt: float, v: fem.Function) -> None:
+        """Advance the owned values of v by dt [ms] from t. Raises SolveFailed without convergence."""
         if abs(dt - self.dt) > 1e-9 * dt:
             self._set_step(dt)
         with self.watch("ep_rhs"):
-            self.K.mult(v.x.petsc_vec, self.right)
-            self.right.scale(-dt)
-            self._guess(dt)
+            self._v.array[: self.n] = v.x.array[: self.n]
+            self._v.scatter_forward()
+            self._library.product(*self._matrix(self._K), -dt, *_at(self._v.array, self._right))
+            self._library.guess(self.n, dt, *_at(*self.rates, self._change.array))
         with self.watch("ep_cg"):
-            self.iterations += self.solver.solve(self.right, self.change)
+            self.iterations += self._solve()
             self.steps += 1
         with self.watch("ep_rhs"):
-            self.rates[1] = self.rates[0]
-            np.divide(self.change.array_r, dt, out=self.rates[0])
-            v.x.petsc_vec.axpy(1.0, self.change)
+            self._library.accept(self.n, dt, *_at(self._change.array, *self.rates, v.x.array))
 
-    def _guess(self, dt: float) -> None:
-        """change = dt (2 rate − rate before). PETSc learns of the new values when the array is let go of, on return."""
-        change = self.change.array_w
-        np.multiply(self.rates[0], 2 * dt, out=change)
-        self._scratch[:] = self.rates[1]
-        self._scratch *= dt
-        change -= self._scratch
+    def _solve(self) -> int:
+        """A change = right by conjugate gradients from the guess in `change`; returns the number of iterations."""
+        x, p = self._change, self._direction
+        r, q, d = self._residual, self._image, self._inverse
+        x.scatter_forward()
+        rho = self._sum(self._library.residual(*self._matrix(self._A), *_at(d, self._right, x.array, r, p.array)))
+        for iteration in range(MAX_ITERATIONS):
+            if not rho > self.bound**2:  # not a number ends here, too, and is found by whoever checks v
+                return iteration
+            p.scatter_forward()
+            alpha = rho / self._sum(self._library.curvature(*self._matrix(self._A), *_at(p.array, q)))
+            before = rho
+            rho = self._sum(self._library.advance(self.n, alpha, *_at(p.array, q, d, x.array, r)))
+            self._library.turn(self.n, rho / before, *_at(r, d, p.array))
+        raise SolveFailed("diffusion of the potential", f"no convergence in {MAX_ITERATIONS} iterations")
+
+    def _sum(self, share: float) -> float:
+        return self.comm.allreduce(share)
+
+    def _matrix(self, data: np.ndarray) -> tuple[int, ...]:
+        return self.n, *_at(self._rows, self._columns, data)
 
     def _set_step(self, dt: float) -> None:
-        """A = M + dt/2 K."""
-        self.M.copy(self.A)
-        self.A.axpy(dt / 2, self.K)
-        self.solver.ksp.setOperators(self.A)
+        """A = M + dt/2 K and the inverse of its diagonal."""
+        A = self.M + dt / 2 * self.K
+        self._A[:] = A
+        np.divide(1.0, A[self._diagonal], out=self._inverse)
         self.dt = dt
 
     def state(self) -> State:
         return {"rates": self.rates}
+
+
+def _assemble(form):
+    """The matrix of a form as compressed rows; those of owned nodes are complete. Collective."""
+    matrix = fem.assemble_matrix(fem.form(form, jit_options=JIT))
+    matrix.scatter_reverse()
+    return matrix
+
+
+def _diagonal(rows: np.ndarray, columns: np.ndarray, n: int) -> np.ndarray:
+    """Positions of the diagonal entries of the first n rows."""
+    row_of = np.repeat(np.arange(len(rows) - 1), np.diff(rows))
+    return np.flatnonzero((row_of == columns) & (row_of < n))
+
+
+def _at(*arrays: np.ndarray) -> tuple[int, ...]:
+    return tuple(array.ctypes.data for array in arrays)
+
+
+def _library(comm) -> ctypes.CDLL:
+    library = library_on(comm, SOURCE.read_text(), "diffusion")
+    pointer, size, real = ctypes.c_void_p, ctypes.c_int, ctypes.c_double
+    matrix = [size, *[pointer] * 3]
+    library.product.argtypes, library.product.restype = [*matrix, real, pointer, pointer], None
+    library.guess.argtypes, library.guess.restype = [size, real, *[pointer] * 3], None
+    library.accept.argtypes, library.accept.restype = [size, real, *[pointer] * 4], None
+    library.residual.argtypes, library.residual.restype = [*matrix, *[pointer] * 5], real
+    library.curvature.argtypes, library.curvature.restype = [*matrix, pointer, pointer], real
+    library.advance.argtypes, library.advance.restype = [size, real, *[pointer] * 5], real
+    library.turn.argtypes, library.turn.restype = [size, real, *[pointer] * 3], None
+    return library

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
+from heartwright.electrophysiology.drugs import Drug
 from heartwright.mesh.where import Where
 from heartwright.spec import Spec
 from heartwright.units import Capacitance, Conductivity, CurrentDensity, Length, Speed, SurfaceToVolume, Time, Voltage
@@ -18,6 +19,7 @@ class Cells(Spec):
     model: str = "tentusscher_panfilov_2006"  # name of a shipped .mmt file, or a path to one
     variant: str | None = None  # e.g. endo, mid, epi; None: the model as written
     parameters: dict[str, float | str] = Field(default_factory=dict)  # name -> value, plain in the model's unit
+    drugs: list[Drug] = Field(default_factory=list)
 
 
 class Conductivities(Spec):
@@ -84,9 +86,12 @@ class Ecg(Spec):
 
 
 class ElectrophysiologySpec(Spec):
-    """chi Cm dv/dt = div(sigma grad v) - chi Cm (i_ion - i_stim), i_ion and i_stim per capacitance (uA/uF)."""
+    """chi Cm dv/dt = div(sigma grad v) - chi Cm (i_ion - i_stim), i_ion and i_stim per capacitance (uA/uF).
 
-    equation: Literal["monodomain"] = "monodomain"
+    `reaction_eikonal` instead starts every cell's action potential when the eikonal equation says a wave arrives.
+    """
+
+    equation: Literal["monodomain", "reaction_eikonal"] = "monodomain"
     cells: list[Cells] = Field(default_factory=lambda: [Cells()], min_length=1)
     conduction: Annotated[Conductivities | Speeds, Field(discriminator="type")] = Speeds(
         fibre="0.6 m/s", cross="0.3 m/s"
@@ -97,4 +102,5 @@ class ElectrophysiologySpec(Spec):
     stimuli: list[Stimulus] = Field(default_factory=list)
     regions: list[Region] = Field(default_factory=list)
     ecg: Ecg | None = Ecg()
-    tolerance: Annotated[Voltage, Field(gt=0)] = "1e-5 mV"  # of the linear solver: RMS error of v in one step
+    tolerance: Annotated[Voltage, Field(gt=0)] = "1e-4 mV"  # of the linear solver: RMS error of v in one step
+    precision: Literal["double", "single"] = "double"  # of the cells' rates; states are double

@@ -4,13 +4,15 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from dolfinx import fem
+from dolfinx import fem, la
 from mpi4py import MPI
 
+from heartwright.electrophysiology import eikonal
 from heartwright.electrophysiology.cells import Population
 from heartwright.electrophysiology.conductivity import conductivity_fields
 from heartwright.electrophysiology.diffusion import Diffusion, conductivity_tensor
 from heartwright.electrophysiology.ecg import PseudoECG
+from heartwright.electrophysiology.repolarisation import Repolarisation
 from heartwright.electrophysiology.spec import ElectrophysiologySpec
 from heartwright.electrophysiology.stimulus import Stimulation
 from heartwright.errors import SolveFailed
@@ -38,7 +40,7 @@ class Tissue:
     onset, period: onset of ventricular activation within the cycle, and the cycle's length [ms].
 
     v: transmembrane potential [mV]. activation: time [ms] at which v first rose through 0 mV in the present cycle, nan
-    where it has not yet (local, ghosts included).
+    where it has not yet (local, ghosts included). repolarisation: likewise of its repolarisation by 90 % (owned nodes).
 
     Raises InputError when a place of `spec` holds no node or a wanted speed cannot be had.
     """
@@ -63,10 +65,15 @@ class Tissue:
         def nodes_of(item):
             return select(geometry, item.where)
 
-        self.cells = Population(spec.cells, nodes_of, self.n, geometry.comm)
-        self.stimulation = Stimulation(spec.stimuli, nodes_of, self.n, onset, period)
-        sigma = conductivity_tensor(conductivity_fields(geometry, spec, dt), directions)
-        self.diffusion = Diffusion(geometry, sigma, spec.chi * spec.Cm, spec.tolerance, self.watch)
+        self.cells = Population(spec.cells, nodes_of, self.n, geometry.comm, spec.precision)
+        if spec.equation == "monodomain":
+            self.stimulation = Stimulation(spec.stimuli, nodes_of, self.n, onset, period)
+            sigma = conductivity_tensor(conductivity_fields(geometry, spec, dt), directions)
+            self.diffusion = Diffusion(geometry, sigma, spec.chi * spec.Cm, spec.tolerance, self.watch)
+        else:
+            self.stimulation = Stimulation([], nodes_of, self.n, onset, period)
+            sigma = conductivity_tensor(eikonal.conductivity_field(geometry, spec), directions)
+            self.diffusion = eikonal.Foot(geometry, spec, directions, onset, period)
         self._ecg = PseudoECG.around(geometry, sigma, spec.ecg)
 
         self.cells.rest(self._v)
@@ -77,6 +84,8 @@ class Tissue:
         self.activation[:] = np.nan
         self._cycle, self._quiet = np.zeros(1), np.zeros(1)
         self._before, self._middle = self._v.copy(), self._v.copy()
+        self._repolarisation = Repolarisation(self._v)
+        self.repolarisation = self._repolarisation.times
 
     def step(self, t: float, dt: float) -> None:
         """Advance from t to t + dt [ms] in equal substeps. Collective.
@@ -90,10 +99,11 @@ class Tissue:
         self._middle[:] = self._v
         self._react(t, h / 2)
         for k in range(1, substeps + 1):
-            self.diffusion.step(h, self.v)
+            self.diffusion.step(t + (k - 1) * h, h, self.v)
             last = k == substeps
             self._react(t + (k - 0.5) * h, h / 2 if last else h)
             self._mark(t + k * h, h, last)
+        self._repolarisation.mark(t, dt, self._v, np.isfinite(self.activation[: self.n]))
         self.v.x.scatter_forward()
         self._activation.x.scatter_forward()
         self._check(h)
@@ -103,6 +113,13 @@ class Tissue:
         self.cells.read("calcium", self._calcium.x.array[: self.n])
         self._calcium.x.scatter_forward()
         return self._calcium.x.array
+
+    def with_ghosts(self, own: np.ndarray) -> np.ndarray:
+        """The values of owned nodes, and those of ghosts after them. Collective."""
+        vector = la.vector(self.geometry.V1.dofmap.index_map)
+        vector.array[: self.n] = own
+        vector.scatter_forward()
+        return vector.array
 
     def ecg(self) -> dict[str, float]:
         """The leads of the pseudo-ECG [mV]; none where there are no electrodes. Collective."""
@@ -125,14 +142,15 @@ class Tissue:
 
     def state(self) -> State:
         own = {"v": self.v.x.array, "activation": self.activation, "cycle": self._cycle, "quiet": self._quiet}
-        return own | self.cells.state() | self.diffusion.state()
+        return own | self._repolarisation.state() | self.cells.state() | self.diffusion.state()
 
     def rows(self) -> dict[str, Rows]:
         every, own = (rows.of_vertices(self.geometry, slice(n)) for n in (None, self.n))
         cells = {
             name: Rows(own.keys[at], axis=1) for name, at in zip(self.cells.state(), self.cells.nodes, strict=True)
         }
-        return {"v": every, "activation": every, "rates": Rows(own.keys, axis=1)} | cells
+        times = dict.fromkeys(self._repolarisation.state(), own)
+        return {"v": every, "activation": every, "rates": Rows(own.keys, axis=1)} | times | cells
 
     def _begin_cycle(self, t: float) -> None:
         """Forget the activation times of the cycle before."""
@@ -140,6 +158,7 @@ class Tissue:
         if cycle != self._cycle[0]:
             self._cycle[0] = cycle
             self.activation[:] = np.nan
+            self._repolarisation.begin_cycle(self._v)
 
     def _react(self, t: float, dt: float) -> None:
         with self.watch("ep_cells"):

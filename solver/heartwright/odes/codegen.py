@@ -1,47 +1,20 @@
-"""From a model to C: its equations as straight-line code over a block of lanes.
+"""From a model to C: its rates over a block of lanes, a table of what depends on the potential alone, and a scheme.
 
-Each lane computes the same, so the code has no branches: both sides of an `if` are computed and one is selected (a
-side that is not selected may be NaN). Constants are folded into numbers. What Myokit's model names is computed once.
+What Myokit's model names is computed once.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 
 from heartwright.errors import InputError
+from heartwright.odes.body import DOUBLE, SINGLE, Body, Columns
 from heartwright.odes.mmt import hh, myokit
 from heartwright.odes.model import Model
 from heartwright.odes.schemes import ENTRIES, EXPONENTIAL, HEAD, RUNTIME, SCHEMES
+from heartwright.odes.table import LOOKUP, NO_TABLE, TABULATE, TRANSPOSE, Range
 
-INFIX = {
-    myokit.Plus: "+",
-    myokit.Minus: "-",
-    myokit.Multiply: "*",
-    myokit.Divide: "/",
-    myokit.Equal: "==",
-    myokit.NotEqual: "!=",
-    myokit.More: ">",
-    myokit.Less: "<",
-    myokit.MoreEqual: ">=",
-    myokit.LessEqual: "<=",
-    myokit.And: "&",  # not &&: no branches
-    myokit.Or: "|",
-}
-FUNCTIONS = {
-    myokit.Sqrt: "sqrt",
-    myokit.Sin: "sin",
-    myokit.Cos: "cos",
-    myokit.Tan: "tan",
-    myokit.ASin: "asin",
-    myokit.ACos: "acos",
-    myokit.ATan: "atan",
-    myokit.Exp: "exp",
-    myokit.Floor: "floor",
-    myokit.Ceil: "ceil",
-    myokit.Abs: "fabs",
-}
-POWERS = (2, 3, 4, 5, 6, 8)
+PRECISIONS = {"double": DOUBLE, "single": SINGLE}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,17 +30,28 @@ class Split:
         return [*self.gates, *self.relaxing, *self.explicit]
 
 
-def generate(model: Model, scheme: str, outputs: tuple[str, ...]) -> str:
+def generate(
+    model: Model, scheme: str, outputs: tuple[str, ...] = (), precision: str = "double", table: Range | None = None
+) -> str:
     """The C text of `heartwright_step` with `scheme` and of `heartwright_outputs`, for the states, inputs and outputs
-    of `model` in the order of `model.states`, `model.inputs` and `outputs`."""
+    of `model` in the order of `model.states`, `model.inputs` and `outputs`; with a `table`, of `heartwright_tabulate`
+    too."""
     source = _gates_in_inf_tau_form(model.source)
-    split = _split(source, scheme)
+    split, v = _split(source, scheme), source.label("membrane_potential")
     inputs = [source.get(name) for name in model.inputs]
     wanted = [myokit.Name(source.get(model.variable(name).qname())) for name in outputs]
+    tabulated = table is not None and v in source.states() and scheme in EXPONENTIAL
+    columns = Columns(source, v) if tabulated else None
+    values = Body(source, _loads(split, inputs))
     try:
-        rates, values = _rates(source, split, inputs), _outputs(source, split, inputs, wanted)
+        rates = _rates(source, split, inputs, precision, columns)
+        if columns is not None and len(columns) < max(1, table.fewest):
+            columns, rates = None, _rates(source, split, inputs, precision, None)
+        for i, value in enumerate(wanted):
+            values.assign("o", i, value)
     except RecursionError:
         raise InputError(f"{model.name}: equations are nested too deeply") from None
+    lookup = _table(columns, split.order.index(v), table, precision) if columns is not None else NO_TABLE
     rows = ", ".join(str(state.index()) for state in split.order)
     sizes = {
         "STATES": len(split.order),
@@ -76,10 +60,18 @@ def generate(model: Model, scheme: str, outputs: tuple[str, ...]) -> str:
         "INPUTS": len(inputs),
         "OUTPUTS": len(wanted),
     }
-    constants = f"enum {{ {', '.join(f'{name} = {size}' for name, size in sizes.items())} }};\n"
-    table = f"static const long ROW[STATES + 1] = {{{rows}}};  // position -> row of y\n"
-    title = f"// {model.name}, {scheme}: generated\n"
-    return "".join([title, HEAD, constants, table, rates, values, RUNTIME, SCHEMES[scheme], ENTRIES])
+    enum = f"enum {{ {', '.join(f'{name} = {size}' for name, size in sizes.items())} }};\n"
+    order = f"static const long ROW[STATES + 1] = {{{rows}}};  // position -> row of y\n"
+    real = f"typedef {PRECISIONS[precision].name} real;\n"
+    title = f"// {model.name}, {scheme}, {precision}: generated\n"
+    return "".join(
+        [
+            *(title, real, HEAD, enum, order, lookup),
+            _function("rates", "real", "const real *restrict c, real h, real t", "f, a", rates),
+            _function("outputs", "double", "double t", "o", values),
+            *(RUNTIME, SCHEMES[scheme], ENTRIES),
+        ]
+    )
 
 
 def _gates_in_inf_tau_form(source: myokit.Model) -> myokit.Model:
@@ -88,41 +80,63 @@ def _gates_in_inf_tau_form(source: myokit.Model) -> myokit.Model:
 
 
 def _split(source: myokit.Model, scheme: str) -> Split:
-    """Sort the states. The membrane potential is explicit: its Jacobian would cost as much as all currents."""
+    """Sort the states. The membrane potential is explicit: its Jacobian would cost as much as all currents. So are the
+    states that the file calls `slow`: they change by less than 1 % of themselves in a millisecond."""
     states, v = list(source.states()), source.label("membrane_potential")
     if scheme not in EXPONENTIAL:
         return Split({}, [], states)
     found = {} if v is None else {s: hh.get_inf_and_tau(s, v) for s in states if s is not v}
     gates = {state: pair for state, pair in found.items() if pair}
     rest = [state for state in states if state not in gates]
-    relaxing = [s for s in rest if s is not v and s.rhs().depends_on(myokit.Name(s), deep=True)]
+    explicit = {v, *(source.get(name) for name in source.meta.get("slow", "").split())}
+    relaxing = [s for s in rest if s not in explicit and s.rhs().depends_on(myokit.Name(s), deep=True)]
     return Split(gates, relaxing, [s for s in rest if s not in relaxing])
 
 
-def _rates(source: myokit.Model, split: Split, inputs: list[myokit.Variable]) -> str:
-    body = Body(source, split.order, inputs)
+def _loads(split: Split, inputs: list[myokit.Variable]) -> dict[myokit.Variable, str]:
+    """Where a lane finds its states and inputs."""
+    loads = {v: f"y[{i} * W + l]" for i, v in enumerate(split.order)}
+    return loads | {v: f"x[{i} * W + l]" for i, v in enumerate(inputs)}
+
+
+def _rates(
+    source: myokit.Model, split: Split, inputs: list[myokit.Variable], precision: str, columns: Columns | None
+) -> Body:
+    """f = inf, a = 1 - exp(-h/tau) of gates; f = dy/dt, a = df/dy of relaxing states; f = dy/dt of explicit ones."""
+    body = Body(source, _loads(split, inputs), PRECISIONS[precision], columns)
     for i, (inf, tau) in enumerate(split.gates.values()):
         body.assign("f", i, myokit.Name(inf))
-        body.assign("a", i, myokit.Divide(myokit.Number(-1), myokit.Name(tau)))
+        body.write("a", i, _decay(body, myokit.Name(tau)))
     for i, state in enumerate(split.order[len(split.gates) :], len(split.gates)):
         body.assign("f", i, state.rhs())
         if state in split.relaxing:
-            body.assign("a", i, state.rhs().diff(myokit.Name(state)))
-    return _function("rates", "double *restrict f, double *restrict a", "f, a", body)
+            body.assign("a", i, _own_rate(state))
+    return body
 
 
-def _outputs(source: myokit.Model, split: Split, inputs: list[myokit.Variable], wanted: list[myokit.Name]) -> str:
-    body = Body(source, split.order, inputs)
-    for i, value in enumerate(wanted):
-        body.assign("o", i, value)
-    return _function("outputs", "double *restrict o", "o", body)
+def _own_rate(state: myokit.Variable) -> myokit.Expression:
+    """df/dx; of f = (inf - x)/tau the -1/tau alone. What inf feels of x, as in release gates, is bounded, and its
+    derivative may be 0 times infinity."""
+    match state.rhs():
+        case myokit.Divide() as f if isinstance(f[0], myokit.Minus) and f[0][1] == myokit.Name(state):
+            return myokit.Divide(myokit.Number(-1), f[1])
+    return state.rhs().diff(myokit.Name(state))
 
 
-def _function(name: str, results: str, aligned: str, body: Body) -> str:
+def _decay(body: Body, tau: myokit.Name) -> str:
+    """1 - exp(-h/tau), read from the table where tau depends on the potential alone."""
+    if body.columns is not None and body.columns.holds(tau):
+        return body.columns.column(f"(1 - exp(-h / {body.columns.body.expression(tau)}))")
+    return f"(1 - {body.function('exp')}(-h / {body.expression(tau)}))"
+
+
+def _function(name: str, real: str, arguments: str, results: str, body: Body) -> str:
     lines = "\n".join("    " + line for line in body.lines)
+    given = f"const {real} *restrict y, const {real} *restrict x, {arguments}"
+    pointers = ", ".join(f"{real} *restrict {result}" for result in results.split(", "))
     return f"""
-static __attribute__((noinline)) void {name}(const double *restrict y, const double *restrict x, double t, {results}) {{
-#pragma omp simd aligned(y, x, {aligned} : 64)
+static __attribute__((noinline)) void {name}({given}, {pointers}) {{
+#pragma omp simd aligned(y, x, {results} : 64)
   for (int l = 0; l < W; l++) {{
 {lines}
   }}
@@ -130,139 +144,16 @@ static __attribute__((noinline)) void {name}(const double *restrict y, const dou
 """
 
 
-class Body:
-    """The statements of one lane; asking for a value writes first whatever it needs."""
-
-    def __init__(self, source: myokit.Model, states: list[myokit.Variable], inputs: list[myokit.Variable]):
-        self.lines: list[str] = []
-        self._time = source.time()
-        self._loads = {v: f"y[{i} * W + l]" for i, v in enumerate(states)}
-        self._loads |= {v: f"x[{i} * W + l]" for i, v in enumerate(inputs)}
-        self._names: dict[myokit.LhsExpression, str] = {}
-        self._constant: dict[myokit.Variable, bool] = {}
-        self._taken: set[str] = set()
-
-    def assign(self, array: str, position: int, value: myokit.Expression) -> None:
-        text = self.expression(value)
-        self.lines.append(f"{array}[{position} * W + l] = {text};")
-
-    def expression(self, e: myokit.Expression) -> str:
-        """C text of the value of `e`."""
-        if self._is_constant(e):
-            return _number(e)
-        if isinstance(e, myokit.LhsExpression):
-            return self._value(e)
-        if type(e) in INFIX:
-            return f"({self.expression(e[0])} {INFIX[type(e)]} {self.expression(e[1])})"
-        if type(e) in FUNCTIONS:
-            return f"{FUNCTIONS[type(e)]}({self.expression(e[0])})"
-        return self._special(e)
-
-    def _special(self, e: myokit.Expression) -> str:
-        match e:
-            case myokit.PrefixPlus():
-                return self.expression(e[0])
-            case myokit.PrefixMinus():
-                return f"(-{self.expression(e[0])})"
-            case myokit.Not():
-                return f"(!{self.expression(e[0])})"
-            case myokit.Power():
-                return self._power(e)
-            case myokit.If() | myokit.Piecewise():
-                return self._select(e)
-            case myokit.Log():
-                logarithm = f"log({self.expression(e[0])})"
-                return logarithm if len(e) == 1 else f"({logarithm} / log({self.expression(e[1])}))"
-            case myokit.Log10():
-                return f"(log({self.expression(e[0])}) * {1 / math.log(10)!r})"
-            case myokit.Quotient():
-                return f"floor({self.expression(e[0])} / {self.expression(e[1])})"
-            case myokit.Remainder():
-                a, b = self._named(e[0]), self._named(e[1])
-                return f"({a} - {b} * floor({a} / {b}))"
-        raise InputError(f"'{e.code()}' cannot be used in a kernel")
-
-    def _power(self, e: myokit.Power) -> str:
-        base = self.expression(e[0])
-        if not self._is_constant(e[1]):
-            return f"pow({base}, {self.expression(e[1])})"
-        exponent = e[1].eval()
-        if exponent == 1:
-            return base
-        if abs(exponent) in POWERS:
-            power = f"pow{abs(exponent):.0f}({base})"
-        elif abs(exponent) == 0.5:
-            power = f"sqrt({base})"
-        else:
-            return f"pow({base}, {exponent!r})"
-        return power if exponent > 0 else f"(1 / {power})"
-
-    def _select(self, e: myokit.If | myokit.Piecewise) -> str:
-        """`condition ? value : …` on values that are already there: with an exp() inside, gcc would not vectorise."""
-        e = e.piecewise() if isinstance(e, myokit.If) else e
-        conditions, pieces = list(e.conditions()), [self._named(piece) for piece in e.pieces()]
-        text = pieces[-1]
-        for condition, piece in reversed(list(zip(conditions, pieces, strict=False))):
-            text = f"({self.expression(condition)} ? {piece} : {text})"
-        return text
-
-    def _value(self, lhs: myokit.LhsExpression) -> str:
-        """The C name of a variable, a rate `dot(x)` or a partial derivative, defined on first use."""
-        if lhs not in self._names:
-            text = self._definition(lhs)
-            self._names[lhs] = text if text == "t" else self._define(_c_name(lhs), text)
-        return self._names[lhs]
-
-    def _definition(self, lhs: myokit.LhsExpression) -> str:
-        variable = lhs.var()
-        if isinstance(lhs, myokit.PartialDerivative):
-            return self.expression(variable.rhs().diff(lhs.independent_expression()))
-        if isinstance(lhs, myokit.Derivative):
-            return self.expression(variable.rhs())
-        if variable in self._loads:
-            return self._loads[variable]
-        return "t" if variable == self._time else self.expression(variable.rhs())
-
-    def _named(self, e: myokit.Expression) -> str:
-        text = self.expression(e)
-        return text if isinstance(e, myokit.LhsExpression) or self._is_constant(e) else self._define("part", text)
-
-    def _define(self, name: str, text: str) -> str:
-        unique = name
-        while unique in self._taken:
-            unique = f"{name}_{len(self._taken)}"
-        self._taken.add(unique)
-        self.lines.append(f"const double {unique} = {text};")
-        return unique
-
-    def _is_constant(self, e: myokit.Expression) -> bool:
-        if isinstance(e, myokit.Condition):
-            return False
-        return all(isinstance(ref, myokit.Name) and self._never_changes(ref.var()) for ref in e.references())
-
-    def _never_changes(self, variable: myokit.Variable) -> bool:
-        if variable not in self._constant:
-            moving = variable.is_state() or variable.is_bound()
-            self._constant[variable] = not moving and self._is_constant(variable.rhs())
-        return self._constant[variable]
-
-
-def _c_name(lhs: myokit.LhsExpression) -> str:
-    """Readable and, by its prefix, neither a word of C nor a function of its library."""
-    name = lhs.var().qname().replace(".", "_")
-    match lhs:
-        case myokit.PartialDerivative():
-            return f"d_{name}_d_{lhs.independent_expression().var().qname().replace('.', '_')}"
-        case myokit.Derivative():
-            return f"dot_{name}"
-    return f"v_{name}"
-
-
-def _number(e: myokit.Expression) -> str:
-    try:
-        value = float(e.eval())
-    except (myokit.NumericalError, ArithmeticError, ValueError) as error:
-        raise InputError(f"'{e.code()}' has no value: {error}") from None
-    if not math.isfinite(value):
-        raise InputError(f"'{e.code()}' is {value}")
-    return repr(value) if value >= 0 else f"({value!r})"
+def _table(columns: Columns, v: int, table: Range, precision: str) -> str:
+    """The table's sizes, the code that fills W of its rows, and the code that reads it."""
+    sizes = f"enum {{ COLUMNS = {len(columns)}, POTENTIAL = {v}, ROWS = {table.rows} }};\n"
+    numbers = f"static const double LOWEST = {table.lowest!r}, SPACING = {table.spacing!r};\n"
+    lines = "\n".join("    " + line for line in columns.body.lines)
+    return f"""{sizes}{numbers}
+static __attribute__((noinline)) void columns(const double *restrict v, double h, double *restrict c) {{
+#pragma omp simd aligned(v, c : 64)
+  for (int l = 0; l < W; l++) {{
+{lines}
+  }}
+}}
+{TABULATE}{TRANSPOSE[precision]}{LOOKUP}"""

@@ -10,9 +10,12 @@ from heartwright import native
 from heartwright.errors import InputError, did_you_mean
 from heartwright.odes.codegen import generate
 from heartwright.odes.model import Model
-from heartwright.odes.schemes import SCHEMES
+from heartwright.odes.schemes import EXPONENTIAL, SCHEMES
+from heartwright.odes.table import Range
 
 LANES = 8  # of a block; the C code knows the same number
+TABLE = Range()
+TABLES = 12  # kept at once: of a tissue's half, whole and quiet steps
 
 
 class Kernel:
@@ -28,6 +31,9 @@ class Kernel:
     differ between lanes, set the same way and starting with their values. All other constants are compiled in.
     `outputs` are what `outputs(t)` computes. Names that do not exist raise InputError.
 
+    Functions of the potential alone, most of what gates cost, are read from a `table` by linear interpolation; with
+    None they are computed. In `single` precision rates and increments are, the states are not: y is double.
+
     With `comm` (collective then) rank 0 compiles and all ranks fail or none does.
     """
 
@@ -40,6 +46,8 @@ class Kernel:
         scheme: str = "rush_larsen",
         comm=None,
         parameters_per_lane: tuple[str, ...] = (),
+        precision: str = "double",
+        table: Range | None = TABLE,
     ):
         if scheme not in SCHEMES:
             raise InputError(f"no time-stepping scheme '{scheme}'{did_you_mean(scheme, SCHEMES)}")
@@ -58,7 +66,10 @@ class Kernel:
         """States, (n_states, n), a live view; rows as in `states`."""
         self._row = {name: i for i, name in enumerate(self.states)}
         self._input = {name: i for i, name in enumerate(self.model.inputs)}
-        self._library = _compile(generate(self.model, scheme, self._outputs), model.name, comm)
+        source = generate(self.model, scheme, self._outputs, precision, table)
+        self._library = _compile(source, model.name, comm)
+        self._parts_of_step = EXPONENTIAL[scheme] if hasattr(self._library, "heartwright_tabulate") else ()
+        self._tables: dict[float, np.ndarray] = {}  # by the step they are made for
         self.reset()
 
     def reset(self) -> None:
@@ -95,7 +106,30 @@ class Kernel:
         if substeps < 1:
             raise ValueError(f"substeps must be positive, got {substeps}")
         pointers = (array.ctypes.data for array in (self._y, self._begin, self._end))
-        self._library.heartwright_step(*pointers, self._lanes, self._stride, t, dt, substeps)
+        tables = self._tables_for(dt / substeps)
+        self._library.heartwright_step(*pointers, self._lanes, self._stride, t, dt, substeps, tables)
+
+    def watched_step(self, t: float, dt: float, name: str, most: float) -> None:
+        """One step from `t` to `t + dt` [ms], in two halves for lanes whose state `name` would change by more than
+        `most`."""
+        pointers = (array.ctypes.data for array in (self._y, self._begin, self._end))
+        row = self._row[self.model.variable(name).qname()]
+        whole, halves = self._tables_for(dt), self._tables_for(dt / 2)
+        self._library.heartwright_watched_step(*pointers, self._lanes, self._stride, t, dt, row, most, whole, halves)
+
+    def _tables_for(self, h: float) -> ctypes.Array:
+        """Pointers to the tables of a step of h."""
+        tables = [self._table(part * h).ctypes.data for part in self._parts_of_step]
+        return (ctypes.c_void_p * max(1, len(tables)))(*tables)
+
+    def _table(self, h: float) -> np.ndarray:
+        """The table for steps of h, made at the first of them."""
+        if h not in self._tables:
+            if len(self._tables) == TABLES:
+                self._tables.pop(next(iter(self._tables)))
+            self._tables[h] = _aligned(1, self._library.heartwright_table_size() // 8)
+            self._library.heartwright_tabulate(h, self._tables[h].ctypes.data)
+        return self._tables[h]
 
     def outputs(self, t: float) -> dict[str, np.ndarray]:
         """The outputs, (n,) each, at the present state, with the inputs' values at the end of their ramps.
@@ -124,7 +158,13 @@ def _compile(source: str, name: str, comm) -> ctypes.CDLL:
     name = "ode_" + "".join(c if c.isalnum() and c.isascii() else "_" for c in name)[:50]
     library = native.library(source, name) if comm is None else native.library_on(comm, source, name)
     pointer, size, real = ctypes.c_void_p, ctypes.c_long, ctypes.c_double
-    library.heartwright_step.argtypes = [pointer, pointer, pointer, size, size, real, real, size]
+    library.heartwright_step.argtypes = [pointer, pointer, pointer, size, size, real, real, size, pointer]
+    library.heartwright_watched_step.argtypes = [*[pointer] * 3, size, size, real, real, size, real, pointer, pointer]
     library.heartwright_outputs.argtypes = [pointer, pointer, size, size, real, pointer]
-    library.heartwright_step.restype = library.heartwright_outputs.restype = None
+    if hasattr(library, "heartwright_tabulate"):
+        library.heartwright_table_size.argtypes, library.heartwright_table_size.restype = [], size
+        library.heartwright_tabulate.argtypes, library.heartwright_tabulate.restype = [real, pointer], None
+    library.heartwright_step.restype = library.heartwright_watched_step.restype = (
+        library.heartwright_outputs.restype
+    ) = None
     return library

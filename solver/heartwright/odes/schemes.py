@@ -4,7 +4,11 @@ The lanes of a batch are worked off in blocks of W = 8 (one cache line, one AVX-
 block the arrays are `[position * W + lane]`; positions hold first the GATES (dy/dt = (inf - y)/tau), then the RELAXING
 states (any f(y), with a = df/dy), then the explicit ones, so that each kind is one vector loop.
 
-`rates(y, x, t, f, a)` fills, for gates, f = inf and a = -1/tau; for relaxing states f and a; for explicit ones f.
+`rates(y, x, c, h, t, f, a)` fills, for gates, f = inf and a = 1 - exp(-h/tau); for relaxing states f and a; for
+explicit ones f. `c` is what `lookup` read from the table made for steps of h.
+
+States are kept in double precision whatever `real` is: single precision computes increments only, so that what changes
+by less than 1e-7 of itself in a step is not lost.
 """
 
 HEAD = r"""
@@ -12,8 +16,10 @@ HEAD = r"""
 
 enum { W = 8 };
 #define EXPORT __attribute__((visibility("default")))
-#define ARRAY(name, count) __attribute__((aligned(64))) double name[((count) + 1) * W]
-#define POW(n, result) static inline double pow##n(double x) { return result; }
+#define ARRAY(type, name, count) __attribute__((aligned(64))) type name[((count) + 1) * W]
+#define POW(n, result)                                  \
+  static inline double pow##n(double x) { return result; } \
+  static inline float pow##n##f(float x) { return result; }
 POW(2, x * x)
 POW(3, x * x * x)
 POW(4, (x * x) * (x * x))
@@ -25,47 +31,55 @@ POW(8, ((x * x) * (x * x)) * ((x * x) * (x * x)))
 RUNTIME = r"""
 // (e^z - 1)/z with e^z by its Pade approximant (1,2): order 3, decays for every z < 0, has no pole for z > 0, and needs
 // one division. States that are slow need no more; states that are stiff only have to decay.
-static inline double phi1(double z) { return (1 - z / 6) / (1 - z * (2.0 / 3 - z / 6)); }
+static inline real phi1(real z) {
+  const real sixth = 1.0 / 6, two_thirds = 2.0 / 3;
+  return (1 - z * sixth) / (1 - z * (two_thirds - z * sixth));
+}
 
-static void load(const double *y, long ld, double *s) {
+static inline void load(const double *y, long ld, real *s) {
   for (int i = 0; i < STATES; i++)
     for (int l = 0; l < W; l++) s[i * W + l] = y[ROW[i] * ld + l];
 }
 
-static void store(const double *s, long ld, double *y) {
+static inline void add(const real *change, long ld, double *y) {
   for (int i = 0; i < STATES; i++)
-    for (int l = 0; l < W; l++) y[ROW[i] * ld + l] = s[i * W + l];
+    for (int l = 0; l < W; l++) y[ROW[i] * ld + l] += change[i * W + l];
 }
 
 // Inputs run linearly from x0 to x1 over the whole step; theta in [0, 1] is the place in it.
-static void inputs(const double *x0, const double *x1, long ld, double theta, double *x) {
+static inline void inputs(const double *x0, const double *x1, long ld, double theta, real *x) {
   for (int i = 0; i < INPUTS; i++)
     for (int l = 0; l < W; l++) x[i * W + l] = x0[i * ld + l] + theta * (x1[i * ld + l] - x0[i * ld + l]);
 }
 """
 
-# out = y advanced by h with each equation linearised about m: gates exactly, relaxing states by
-# y + h phi1(h a) (f(m) + a (y - m)), explicit ones by Euler. With m = y this is Rush-Larsen (order 1).
+# change = what y advanced by h changes, with each equation linearised about m: gates exactly, relaxing states by
+# h phi1(h a) (f(m) + a (y - m)), explicit ones by Euler. With m = y this is Rush-Larsen (order 1).
 ADVANCE = r"""
-static void advance(const double *y, const double *m, const double *f, const double *a, double h, double *out) {
-#pragma omp simd aligned(y, m, f, a, out : 64)
-  for (int i = 0; i < GATES * W; i++) out[i] = f[i] + (y[i] - f[i]) * exp(h * a[i]);
-#pragma omp simd aligned(y, m, f, a, out : 64)
+static inline void advance(const real *y, const real *m, const real *f, const real *a, real h, real *change) {
+#pragma omp simd aligned(y, m, f, a, change : 64)
+  for (int i = 0; i < GATES * W; i++) change[i] = (f[i] - y[i]) * a[i];
+#pragma omp simd aligned(y, m, f, a, change : 64)
   for (int i = GATES * W; i < (GATES + RELAXING) * W; i++)
-    out[i] = y[i] + h * phi1(h * a[i]) * (f[i] + a[i] * (y[i] - m[i]));
-#pragma omp simd aligned(y, m, f, a, out : 64)
-  for (int i = (GATES + RELAXING) * W; i < STATES * W; i++) out[i] = y[i] + h * f[i];
+    change[i] = h * phi1(h * a[i]) * (f[i] + a[i] * (y[i] - m[i]));
+#pragma omp simd aligned(y, m, f, a, change : 64)
+  for (int i = (GATES + RELAXING) * W; i < STATES * W; i++) change[i] = h * f[i];
 }
 """
 
 RUSH_LARSEN = (
     ADVANCE
     + r"""
-static void substep(double *y, const double *x0, const double *x1, long ld, double t, double h, double u, double du) {
-  ARRAY(x, INPUTS); ARRAY(f, STATES); ARRAY(a, STATES);
+static void substep(double *lanes, const double *x0, const double *x1, long ld, double t, double h, double u,
+                    double du, const real *const *tables) {
+  ARRAY(real, y, STATES); ARRAY(real, x, INPUTS); ARRAY(real, c, WIDTH);
+  ARRAY(real, f, STATES); ARRAY(real, a, STATES); ARRAY(real, change, STATES);
+  load(lanes, ld, y);
   inputs(x0, x1, ld, u, x);
-  rates(y, x, t, f, a);
-  advance(y, y, f, a, h, y);
+  lookup(y, tables[0], c);
+  rates(y, x, c, h, t, f, a);
+  advance(y, y, f, a, h, change);
+  add(change, ld, lanes);
 }
 """
 )
@@ -74,20 +88,27 @@ static void substep(double *y, const double *x0, const double *x1, long ld, doub
 RUSH_LARSEN_2 = (
     ADVANCE
     + r"""
-static void substep(double *y, const double *x0, const double *x1, long ld, double t, double h, double u, double du) {
-  ARRAY(x, INPUTS); ARRAY(f, STATES); ARRAY(a, STATES); ARRAY(m, STATES);
+static void substep(double *lanes, const double *x0, const double *x1, long ld, double t, double h, double u,
+                    double du, const real *const *tables) {
+  ARRAY(real, y, STATES); ARRAY(real, m, STATES); ARRAY(real, x, INPUTS); ARRAY(real, c, WIDTH);
+  ARRAY(real, f, STATES); ARRAY(real, a, STATES); ARRAY(real, change, STATES);
+  load(lanes, ld, y);
   inputs(x0, x1, ld, u, x);
-  rates(y, x, t, f, a);
-  advance(y, y, f, a, h / 2, m);
+  lookup(y, tables[0], c);
+  rates(y, x, c, h / 2, t, f, a);
+  advance(y, y, f, a, h / 2, change);
+  for (int i = 0; i < STATES * W; i++) m[i] = y[i] + change[i];
   inputs(x0, x1, ld, u + du / 2, x);
-  rates(m, x, t + h / 2, f, a);
-  advance(y, m, f, a, h, y);
+  lookup(m, tables[1], c);
+  rates(m, x, c, h, t + h / 2, f, a);
+  advance(y, m, f, a, h, change);
+  add(change, ld, lanes);
 }
 """
 )
 
 RK4 = r"""
-static void stage(const double *y, const double *f, double h, double *m, double *sum, double weight) {
+static inline void stage(const real *y, const real *f, real h, real *m, real *sum, real weight) {
 #pragma omp simd aligned(y, f, m, sum : 64)
   for (int i = 0; i < STATES * W; i++) {
     sum[i] += weight * f[i];
@@ -95,42 +116,71 @@ static void stage(const double *y, const double *f, double h, double *m, double 
   }
 }
 
-static void substep(double *y, const double *x0, const double *x1, long ld, double t, double h, double u, double du) {
-  ARRAY(x, INPUTS); ARRAY(f, STATES); ARRAY(m, STATES); ARRAY(sum, STATES);
+static void substep(double *lanes, const double *x0, const double *x1, long ld, double t, double h, double u,
+                    double du, const real *const *tables) {
+  ARRAY(real, y, STATES); ARRAY(real, m, STATES); ARRAY(real, x, INPUTS);
+  ARRAY(real, f, STATES); ARRAY(real, none, 0); ARRAY(real, sum, STATES);
   for (int i = 0; i < STATES * W; i++) sum[i] = 0;
+  load(lanes, ld, y);
   inputs(x0, x1, ld, u, x);
-  rates(y, x, t, f, f);
-  stage(y, f, h / 2, m, sum, 1);
+  rates(y, x, none, h, t, f, none);
+  stage(y, f, h / 2, m, sum, h / 6);
   inputs(x0, x1, ld, u + du / 2, x);
-  rates(m, x, t + h / 2, f, f);
-  stage(y, f, h / 2, m, sum, 2);
-  rates(m, x, t + h / 2, f, f);
-  stage(y, f, h, m, sum, 2);
+  rates(m, x, none, h, t + h / 2, f, none);
+  stage(y, f, h / 2, m, sum, h / 3);
+  rates(m, x, none, h, t + h / 2, f, none);
+  stage(y, f, h, m, sum, h / 3);
   inputs(x0, x1, ld, u + du, x);
-  rates(m, x, t + h, f, f);
-  stage(y, f, 0, m, sum, 1);
-  for (int i = 0; i < STATES * W; i++) y[i] += h / 6 * sum[i];
+  rates(m, x, none, h, t + h, f, none);
+  stage(y, f, 0, m, sum, h / 6);
+  add(sum, ld, lanes);
 }
 """
 
 # All substeps of a block are taken before the next block: its states stay in the first-level cache.
 ENTRIES = r"""
 EXPORT void heartwright_step(double *y, const double *x0, const double *x1, long n, long ld, double t, double dt,
-                             long substeps) {
-  ARRAY(s, STATES);
+                             long substeps, const real *const *tables) {
   const double h = dt / substeps, du = 1.0 / substeps;
+  for (long b = 0; b < n; b += W)
+    for (long k = 0; k < substeps; k++) substep(y + b, x0 + b, x1 + b, ld, t + k * h, h, k * du, du, tables);
+}
+
+// One step, and once more in two halves for the lanes whose state `watched` changed by more than `most`. Each lane has
+// what it would have alone.
+EXPORT void heartwright_watched_step(double *y, const double *x0, const double *x1, long n, long ld, double t, double h,
+                                     long watched, double most, const real *const *tables, const real *const *halves) {
+  ARRAY(double, s, STATES);
   for (long b = 0; b < n; b += W) {
-    load(y + b, ld, s);
-    for (long k = 0; k < substeps; k++) substep(s, x0 + b, x1 + b, ld, t + k * h, h, k * du, du);
-    store(s, ld, y + b);
+    for (int i = 0; i < STATES; i++)
+      for (int l = 0; l < W; l++) s[i * W + l] = y[i * ld + b + l];
+    substep(y + b, x0 + b, x1 + b, ld, t, h, 0, 1, tables);
+    int fast = 0, moved[W];
+    for (int l = 0; l < W; l++) {
+      moved[l] = fabs(y[watched * ld + b + l] - s[watched * W + l]) > most;
+      fast |= moved[l];
+    }
+    if (!fast) continue;
+    ARRAY(double, u0, INPUTS); ARRAY(double, u1, INPUTS);
+    for (int i = 0; i < INPUTS; i++)
+      for (int l = 0; l < W; l++) {
+        u0[i * W + l] = x0[i * ld + b + l];
+        u1[i * W + l] = x1[i * ld + b + l];
+      }
+    substep(s, u0, u1, W, t, h / 2, 0, 0.5, halves);
+    substep(s, u0, u1, W, t + h / 2, h / 2, 0.5, 0.5, halves);
+    for (int i = 0; i < STATES; i++)
+      for (int l = 0; l < W; l++) y[i * ld + b + l] = moved[l] ? s[i * W + l] : y[i * ld + b + l];
   }
 }
 
 EXPORT void heartwright_outputs(const double *y, const double *x, long n, long ld, double t, double *out) {
-  ARRAY(s, STATES); ARRAY(now, INPUTS); ARRAY(o, OUTPUTS);
+  ARRAY(double, s, STATES); ARRAY(double, now, INPUTS); ARRAY(double, o, OUTPUTS);
   for (long b = 0; b < n; b += W) {
-    load(y + b, ld, s);
-    inputs(x + b, x + b, ld, 0, now);
+    for (int i = 0; i < STATES; i++)
+      for (int l = 0; l < W; l++) s[i * W + l] = y[ROW[i] * ld + b + l];
+    for (int i = 0; i < INPUTS; i++)
+      for (int l = 0; l < W; l++) now[i * W + l] = x[i * ld + b + l];
     outputs(s, now, t, o);
     for (int i = 0; i < OUTPUTS; i++)
       for (int l = 0; l < W; l++) out[i * ld + b + l] = o[i * W + l];
@@ -139,4 +189,5 @@ EXPORT void heartwright_outputs(const double *y, const double *x, long n, long l
 """
 
 SCHEMES = {"rush_larsen": RUSH_LARSEN, "rush_larsen_2": RUSH_LARSEN_2, "rk4": RK4}
-EXPONENTIAL = ("rush_larsen", "rush_larsen_2")
+# The parts of a step, one table each, over which a scheme follows gates exactly; others have no gates.
+EXPONENTIAL = {"rush_larsen": (1.0,), "rush_larsen_2": (0.5, 1.0)}

@@ -23,7 +23,7 @@ def of_last_beat(series: Series, period: float) -> dict[str, Metric]:
     if "arterial_pressure" in beat:
         found |= _arteries(beat, period)
     if leads := [beat[name] for name in beat if name.startswith("ecg_")]:
-        found["qrs"] = {"value": qrs_duration(beat["time"], np.array(leads).T), "unit": "ms"}
+        found |= _ecg(beat["time"], np.array(leads).T)
     if "blood_volume" in series:
         blood = series["blood_volume"]
         found["volume_error"] = {"value": float(np.max(abs(blood / blood[0] - 1))), "unit": "1"}
@@ -37,13 +37,46 @@ def qrs_duration(times: np.ndarray, leads: np.ndarray, fraction: float = 0.1, lo
     From the first to the last time, at most `longest` apart, at which the slope of the ECG (root mean square over the
     leads) exceeds `fraction` of its greatest value; nan for a silent ECG.
     """
+    return _qrs(times, leads, fraction, longest)[1]
+
+
+def _qrs(times: np.ndarray, leads: np.ndarray, fraction: float = 0.1, longest: float = 250.0) -> tuple[float, float]:
+    """Begin and duration [ms] of the QRS complex."""
     if len(times) < 3:
-        return float("nan")
+        return float("nan"), float("nan")
     slope = np.sqrt(np.mean(np.gradient(leads, times, axis=0) ** 2, axis=1))
     steep = times[slope > fraction * slope.max(initial=0.0)]
     if len(steep) == 0:
-        return float("nan")
-    return float(steep[steep <= steep[0] + longest][-1] - steep[0])
+        return float("nan"), float("nan")
+    return float(steep[0]), float(steep[steep <= steep[0] + longest][-1] - steep[0])
+
+
+def t_wave(times: np.ndarray, leads: np.ndarray) -> tuple[float, float]:
+    """Peak and end [ms] of the T wave in leads (n_times, n_leads) over one cycle; nan without one.
+
+    The peak is that of the root mean square over the leads, 40 ms after the end of QRS at the earliest; the end is
+    where the tangent to its steepest descent meets the level the cycle begins with (Lepeschkin & Surawicz 1952,
+    doi:10.1161/01.CIR.6.3.378).
+    """
+    begin, qrs = _qrs(times, leads)
+    after = times > begin + qrs + 40 if np.isfinite(qrs) else np.zeros(len(times), dtype=bool)
+    if after.sum() < 3:
+        return float("nan"), float("nan")
+    power = np.sqrt(np.mean((leads[after] - leads[0]) ** 2, axis=1))
+    t, peak = times[after], int(np.argmax(power))
+    slope = np.gradient(power, t)[peak:]
+    steepest = peak + int(np.argmin(slope))
+    if slope.min() >= 0 or power[-1] > 0.2 * power[peak]:  # the wave has not ended within the record
+        return float("nan"), float("nan")
+    return float(t[peak]), float(t[steepest] - power[steepest] / slope.min())
+
+
+def _ecg(times: np.ndarray, leads: np.ndarray) -> dict[str, Metric]:
+    """QRS and QT duration, J point to T peak, T peak to T end."""
+    begin, qrs = _qrs(times, leads)
+    peak, end = t_wave(times, leads)
+    values = {"qrs": qrs, "qt": end - begin, "jtp": peak - begin - qrs, "tpe": end - peak}
+    return {name: {"value": value, "unit": "ms"} for name, value in values.items()}
 
 
 def valve_order(series: Series) -> list[str]:

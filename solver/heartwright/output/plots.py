@@ -108,6 +108,29 @@ def traces(runs: Mapping[str, Series]) -> Figure:
         return figure
 
 
+def action_potential(
+    name: str, time: np.ndarray, v: np.ndarray, others: Mapping[str, np.ndarray], curve: tuple[np.ndarray, np.ndarray]
+) -> Figure:
+    """A cell alone: potential, calcium, the six largest currents, and APD90 against the diastolic interval before."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8, 6), layout="constrained")
+        (potential, calcium), (current, restitution) = figure.subplots(2, 2)
+        potential.plot(time, v, color=LEFT)
+        potential.set(ylabel="potential [mV]", xlabel="time [ms]", title=name)
+        if "calcium" in others:
+            calcium.plot(time, 1000 * others["calcium"], color=RIGHT)
+        calcium.set(ylabel="calcium [µM]", xlabel="time [ms]")
+        largest = sorted((n for n in others if n != "calcium"), key=lambda n: -float(np.abs(others[n][5:]).max()))[:6]
+        for label, colour in zip(largest, RUNS, strict=False):
+            current.plot(time, others[label], color=colour, label=label, linewidth=1.1)
+        reach = 1.1 * max((float(np.abs(others[label][10:]).max()) for label in largest), default=1.0)
+        current.set(ylabel="currents [A/F]", xlabel="time [ms]", ylim=(-reach, reach))
+        current.legend(fontsize=7)
+        restitution.plot(*curve, color=INK, marker="o", markersize=3)
+        restitution.set(xlabel="diastolic interval [ms]", ylabel="APD90 [ms]")
+        return figure
+
+
 def leads_of(series: Series) -> list[str]:
     """The ECG leads a series holds, in its own order."""
     return [name.removeprefix("ecg_") for name in series if name.startswith("ecg_")]
