@@ -150,7 +150,8 @@ class Tissue:
             name: Rows(own.keys[at], axis=1) for name, at in zip(self.cells.state(), self.cells.nodes, strict=True)
         }
         times = dict.fromkeys(self._repolarisation.state(), own)
-        return {"v": every, "activation": every, "rates": Rows(own.keys, axis=1)} | times | cells
+        rates = dict.fromkeys(self.diffusion.state(), Rows(own.keys, axis=1))
+        return {"v": every, "activation": every} | times | rates | cells
 
     def _begin_cycle(self, t: float) -> None:
         """Forget the activation times of the cycle before."""

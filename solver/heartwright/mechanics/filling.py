@@ -8,15 +8,14 @@ one Newton iteration per step:
 Viscosity is what makes this solvable: without load the muscle is four orders of magnitude softer in shear than in
 compression, and Newton's method has next to no radius of convergence there. The step dt follows the movement: about
 `MOVE` per step on the way, then ever longer, but shorter again when the wall gains speed. What is left at rest Newton's
-method does without viscosity, so that the balance does not depend on the way there. After every step something is let
-go of: springs follow the wall of a heart that starts free of stress, `FOLLOW` of its way; a wall that is being
-prestressed goes back to its imaged shape, its springs stretched as much as if it had been filled to it.
+method does without viscosity, so that the balance does not depend on the way there. The springs
+of a heart that starts free of stress follow the wall for a share `FOLLOW` of its way. A wall that is being prestressed
+goes back to its imaged shape after every step, its springs stretched as much as if it had been filled to it.
 """
 
 from collections.abc import Callable
 
 import numpy as np
-from mpi4py import MPI
 
 from heartwright.errors import SolveFailed
 from heartwright.linalg import LaggedNewton
@@ -62,11 +61,12 @@ class Creep:
         self.wall.viscosity.value, self.wall.rate.value = self._viscosity, 0.0
         self.newton.destroy()
 
-    def towards(self, start: np.ndarray, target: np.ndarray, let_go: Callable[[], float], last: float = 0.0) -> None:
-        """Step until the wall all but rests, at last in a step longer than `last` (ms).
+    def towards(
+        self, start: np.ndarray, target: np.ndarray, after: Callable[[], None] = lambda: None, last: float = 0.0
+    ) -> None:
+        """Step until the wall all but rests, at last in a step longer than `last` (ms); `after` ends every step.
 
-        `let_go` is called after each step and returns how much (mm) there was. Raises SolveFailed when there is no
-        balance to be found.
+        Raises SolveFailed when there is no balance to be found.
         """
         wall, done, dt, speed = self.wall, float(np.all(start == target)), START, np.inf
         for _ in range(PATIENCE):
@@ -82,7 +82,8 @@ class Creep:
             done, faster = ahead, size / dt > speed
             speed = size / dt
             self.say(f"{self.equation}: {100 * done:.0f} % of the pressure, the wall moves at {speed:.1e} mm/ms")
-            if max(speed, let_go() / dt) < AT_REST and done == 1.0 and dt > last:
+            after()
+            if speed < AT_REST and done == 1.0 and dt > last:
                 return
             if done == 1.0:
                 dt *= 0.5 if faster else float(np.clip(MOVE / max(size, 1e-12), 0.3, 5.0))
@@ -99,27 +100,25 @@ class Creep:
 def fill(wall: Balance, start: np.ndarray, target: np.ndarray, say: Callable[[str], None]) -> None:
     """From balance under the pressures `start` to that under `target`; then u0 = u."""
 
-    def springs_follow() -> float:
-        if wall.prestrain:
-            return 0.0
-        shift = FOLLOW * wall.u.x.array - wall.slack.x.array
-        wall.slack.x.array[:] += shift
-        return wall.comm.allreduce(np.abs(shift).max(initial=0.0), MPI.MAX)
-
+    follow = 0.0 if wall.prestrain else FOLLOW
+    if follow:
+        wall.slack.x.array[:] = 0.0
+    wall.follow.value = follow
     with Creep(wall, "passive filling", say) as creep:
-        creep.towards(start, target, springs_follow, last=LONG)
+        creep.towards(start, target, last=LONG)
         creep.settle()
+    wall.follow.value = 0.0
+    wall.slack.x.array[:] += follow * wall.u.x.array
     wall.u0.x.array[:] = wall.u.x.array
 
 
 def prestress(wall: Balance, pressures: np.ndarray, say: Callable[[str], None]) -> None:
     """Strain muscle and springs until the imaged shape, u = 0, bears the pressures; see the module `prestress`."""
 
-    def back_to_imaged_shape() -> float:
+    def back_to_imaged_shape() -> None:
         wall.prestrain.follow()
         wall.slack.x.array[:] -= (1.0 - FOLLOW) * wall.u.x.array
         wall.u.x.array[:] = 0.0
-        return 0.0
 
     with Creep(wall, "prestress", say) as creep:
         creep.towards(np.zeros_like(pressures), pressures, back_to_imaged_shape)

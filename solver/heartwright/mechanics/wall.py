@@ -40,7 +40,8 @@ class Wall(Balance):
     """The discrete wall: displacement, its history, and the loads.
 
     u, u0: quadratic displacement, now and at the last accepted step (mm); v: velocity of that step (mm/ms);
-    slack: displacement at which springs bear nothing (mm); p: cavity pressures (kPa) as Constants;
+    slack: displacement at which springs bear nothing (mm), beside the share `follow` of u that they follow;
+    p: cavity pressures (kPa) as Constants;
     Ta, Ka: nodal active tension and its stretch derivative (kPa);
     rate: 1/dt, zero for slow loading without viscosity, damping and inertia; force: what residuals are measured by.
     `body_force`: a UFL vector in mN/mm³, e.g. gravity.
@@ -59,6 +60,7 @@ class Wall(Balance):
         self.stiffening = scale_field(geometry, spec.regions, "passive_scale")
         self.dx = geometry.dx(metadata={"quadrature_degree": degree, "quadrature_scheme": "default"})
         self.rate, self.viscosity = fem.Constant(mesh, 0.0), fem.Constant(mesh, spec.viscosity)
+        self.follow = fem.Constant(mesh, 0.0)
         self.p = [fem.Constant(mesh, 0.0) for _ in surfaces]
         self.cavities = [Cavity(geometry, self.u, surface) for surface in surfaces]
         fixed = boundary.fixed_nodes(geometry, spec.boundaries, V)
@@ -74,7 +76,9 @@ class Wall(Balance):
     def _weak_form(self, V: fem.FunctionSpace, body_force):
         """r(w) but for the pressure on the lids."""
         w, velocity = ufl.TestFunction(V), (self.u - self.u0) * self.rate
-        r = ufl.inner(self.stress(), ufl.grad(w)) * self.dx + self.supports(self.u - self.slack, velocity, w)
+        r = ufl.inner(self.stress(), ufl.grad(w)) * self.dx + self.supports(
+            (1 - self.follow) * self.u - self.slack, velocity, w
+        )
         if self.spec.density is not None:
             rho = fem.Constant(self.geometry.mesh, self.spec.density)
             r += rho * ufl.inner((velocity - self.v) * self.rate, w) * self.dx
