@@ -1,15 +1,18 @@
 r"""Wall: the balance of forces in the muscle, discretised: find u with r(u, p) = 0.
 
     r(w) = ∫ P : ∇w dX + ∫ ρ a.w dX + springs and dashpots - Σ_i p_i dV_i/du . w
-    P = 1/det G [∂ψ(F G)/∂F + (Ta + Ka (λ - λ0)) F g⊗g / λ] + F η Ė,   g = G f0,  λ = |F g|
-    ψ(F) = s ψ_passive(C) + κ/4 (J² - 1 - 2 ln J),   C = FᵀF,  E = (C - I)/2
+    P = 1/det G ∂Ψ(F G)/∂F
+    Ψ = s ψ_passive(C) + κ/4 (J² - 1 - 2 ln J) + Ta λ + Ka/2 (λ - λ0)² + η/(8 dt) |C - C0|²
+    C = GᵀFᵀF G,  λ² = f0.C f0;  C0, λ0: those of the last accepted step
 
 Quadratic displacement on the shape of the mesh, backward Euler in time. G is how the muscle is deformed in that shape
-already, see `prestress`; unless the heart was imaged under pressure, G = I. λ0 is the stretch of the last accepted
-step: the term with Ka is the change of the tension with the stretch inside a step, without which a tension model that
-is stepped before the solid oscillates (Regazzoni & Quarteroni 2021, doi:10.1016/j.cma.2020.113506).
+already, see `prestress`; unless the heart was imaged under pressure, G = I. The derivative of Ψ is the stress of the
+law, an active stress (Ta + Ka (λ - λ0)) F f0⊗f0/λ and a viscous one F η Ė, E = (C - I)/2. The term with Ka is the
+change of the tension with the stretch inside a step, without which a tension model that is stepped before the solid
+oscillates (Regazzoni & Quarteroni 2021, doi:10.1016/j.cma.2020.113506).
 """
 
+import basix.ufl
 import numpy as np
 import ufl
 from dolfinx import fem
@@ -20,6 +23,7 @@ from heartwright.linalg import JIT
 from heartwright.mechanics import boundary
 from heartwright.mechanics.balance import Balance
 from heartwright.mechanics.cavity import Cavity
+from heartwright.mechanics.muscle import FRAME, Fields, Muscle
 from heartwright.mechanics.passive import volumetric
 from heartwright.mechanics.prestress import Prestrain
 from heartwright.mechanics.regions import scale_field
@@ -54,63 +58,42 @@ class Wall(Balance):
         self.geometry, self.spec = geometry, spec
         self.u, self.u0, self.v, self.slack = (fem.Function(V, name=name) for name in ("u", "u0", "v", "slack"))
         self.Ta, self.Ka = (fem.Function(geometry.V1, name=name) for name in ("Ta", "Ka"))
-        self.f0, self.s0, self.n0 = fibres.directions(geometry, rule, ("quadrature", degree))
-        self.prestrain = Prestrain(self.u, (self.f0, self.s0, self.n0), degree) if spec.prestress else None
+        self.frame = _frame(geometry, rule, degree)
+        self.prestrain = Prestrain(self.u, self.frame, degree) if spec.prestress else None
         self.stiffening = scale_field(geometry, spec.regions, "passive_scale")
-        self.dx = geometry.dx(metadata={"quadrature_degree": degree, "quadrature_scheme": "default"})
         self.rate, self.viscosity = fem.Constant(mesh, 0.0), fem.Constant(mesh, spec.viscosity)
+        self.bulk_modulus = fem.Constant(mesh, spec.bulk_modulus)
+        self.law = bind(spec.passive, mesh)
+        fields = Fields(self.u, self.u0, self.v, self.Ta, self.Ka, self.stiffening, self.frame)
+        muscle = Muscle(geometry, fields, self.potential, spec.density or 0.0, self.rate, degree)
         self.p = [fem.Constant(mesh, 0.0) for _ in surfaces]
         self.cavities = [Cavity(geometry, self.u, surface) for surface in surfaces]
         fixed = boundary.fixed_nodes(geometry, spec.boundaries, V)
-        super().__init__(geometry, self.u, self._weak_form(V, body_force), self.F, fixed, degree)
+        self.dx = geometry.dx(metadata={"quadrature_degree": degree, "quadrature_scheme": "default"})
+        super().__init__(geometry, self.u, muscle, self._loads(body_force), fixed)
         self.force = self._unit_load()
-        self.projected_stretch = Projection(geometry.V1, self.stretch(self.F), self.dx)
+        self.projected_stretch = Projection(geometry.V1, self.stretch(), self.dx)
 
-    @property
-    def F(self):
-        """F = I + ∇u."""
-        return ufl.Identity(3) + ufl.grad(self.u)
+    def potential(self, C, C0, Ta, Ka, s):
+        """Ψ (kPa) in the muscle's own frame, where f0, s0 and n0 are the unit vectors."""
+        stretch, stretch0 = ufl.sqrt(C[0, 0]), ufl.sqrt(C0[0, 0])
+        at_rest = s * self.law.psi(C, *FRAME) + volumetric(ufl.sqrt(ufl.det(C)), self.bulk_modulus)
+        active = Ta * stretch + Ka / 2 * (stretch - stretch0) ** 2
+        return at_rest + active + self.viscosity * self.rate / 8 * ufl.inner(C - C0, C - C0)
 
-    def _weak_form(self, V: fem.FunctionSpace, body_force):
-        """r(w) but for the pressure on the lids."""
-        w, velocity = ufl.TestFunction(V), (self.u - self.u0) * self.rate
-        r = ufl.inner(self.stress(), ufl.grad(w)) * self.dx + self.supports(self.u - self.slack, velocity, w)
-        if self.spec.density is not None:
-            rho = fem.Constant(self.geometry.mesh, self.spec.density)
-            r += rho * ufl.inner((velocity - self.v) * self.rate, w) * self.dx
-        if body_force is not None:
-            r -= ufl.inner(body_force, w) * self.dx
-        return r + sum(p * cavity.pressed for p, cavity in zip(self.p, self.cavities, strict=True))
-
-    @property
-    def G(self):
-        """Deformation of the muscle in the shape of the mesh."""
-        return self.prestrain.G if self.prestrain else ufl.Identity(3)
-
-    def energy(self, F):
-        """ψ of muscle at rest (kPa), F from its stress-free state."""
-        mesh, spec = self.geometry.mesh, self.spec
-        passive = bind(spec.passive, mesh).psi(F.T * F, self.f0, self.s0, self.n0)
-        return self.stiffening * passive + volumetric(ufl.det(F), fem.Constant(mesh, spec.bulk_modulus))
-
-    def stress(self):
-        """First Piola-Kirchhoff stress P (kPa)."""
-        F, F0, fibre = ufl.variable(self.F), ufl.Identity(3) + ufl.grad(self.u0), self.G * self.f0
-        passive = ufl.diff(self.energy(F * self.G), F)
-        stretch, stretch0 = self.stretch(F), self.stretch(F0)
-        active = (self.Ta + self.Ka * (stretch - stretch0)) / stretch * ufl.outer(F * fibre, fibre)
-        E_rate = (F.T * F - F0.T * F0) / 2 * self.rate
-        return (passive + active) / ufl.det(self.G) + F * (self.viscosity * E_rate)
-
-    def stretch(self, F):
-        """λ = |F G f0|, of a deformation from the shape of the mesh."""
-        fibre = F * self.G * self.f0
+    def stretch(self):
+        """λ = |F G f0| in UFL."""
+        fibre = (ufl.Identity(3) + ufl.grad(self.u)) * ufl.as_vector([self.frame[i, 0] for i in range(3)])
         return ufl.sqrt(ufl.inner(fibre, fibre))
 
-    def supports(self, extension, velocity, w):
-        """Springs and dashpots of all Robin boundaries."""
+    def _loads(self, body_force) -> list[ufl.Form]:
+        """All terms but the muscle and the pressure on the lids."""
+        w, velocity = ufl.TestFunction(self.u.function_space), (self.u - self.u0) * self.rate
         robins = [condition for condition in self.spec.boundaries if isinstance(condition, Robin)]
-        return sum(boundary.robin(self.geometry, condition, extension, velocity, w) for condition in robins)
+        supports = [boundary.robin(self.geometry, spec, self.u - self.slack, velocity, w) for spec in robins]
+        pressures = [p * cavity.pressed for p, cavity in zip(self.p, self.cavities, strict=True)]
+        given = [] if body_force is None else [-ufl.inner(body_force, w) * self.dx]
+        return [*supports, *pressures, *given]
 
     def load(self, p: np.ndarray) -> None:
         """Set the cavity pressures (kPa)."""
@@ -143,3 +126,13 @@ class Wall(Balance):
         norm = b.norm()
         b.destroy()
         return norm
+
+
+def _frame(geometry, rule, degree: int) -> fem.Function:
+    """[f0 s0 n0] at the quadrature points."""
+    directions = fibres.directions(geometry, rule, ("quadrature", degree))
+    tensors = basix.ufl.quadrature_element("tetrahedron", value_shape=(3, 3), degree=degree)
+    frame = fem.Function(fem.functionspace(geometry.mesh, tensors), name="frame")
+    at_points = [d.x.array.reshape(-1, 3)[d.function_space.dofmap.list] for d in directions]
+    frame.x.array.reshape(-1, 3, 3)[frame.function_space.dofmap.list] = np.stack(at_points, axis=-1)
+    return frame
