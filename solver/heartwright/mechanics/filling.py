@@ -9,8 +9,8 @@ Viscosity is what makes this solvable: without load the muscle is four orders of
 compression, and Newton's method has next to no radius of convergence there. The step dt follows the movement: about
 `MOVE` per step on the way, then ever longer, but shorter again when the wall gains speed. What is left at rest Newton's
 method does without viscosity, so that the balance does not depend on the way there. After every step something is let
-go of: springs follow the wall of a heart that starts free of stress, so that they are slack in the filled shape; a wall
-that is being prestressed goes back to its imaged shape.
+go of: springs follow the wall of a heart that starts free of stress, `FOLLOW` of its way; a wall that is being
+prestressed goes back to its imaged shape, its springs stretched as much as if it had been filled to it.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ START, RAMP = 5.0, 10  # ms: the first step; number of steps over which the pres
 MOVE = 1.0  # mm per step: well below the thickness of a wall
 AT_REST = 1e-4  # mm/ms: so slow that nothing moves within a heartbeat
 LONG = 1e3  # ms: in such a step viscosity does not matter
-FOLLOW = 0.5  # of their extension: what springs let go of per step
+FOLLOW = 0.5  # of the displacement: how far the surroundings have grown to fit the filled heart
 LEAST_J = 0.5  # after one Newton step, at a quadrature point: a state further from incompressible leads nowhere
 PATIENCE = 150  # steps
 LEAST_VISCOSITY = 20.0  # kPa ms
@@ -102,9 +102,9 @@ def fill(wall: Balance, start: np.ndarray, target: np.ndarray, say: Callable[[st
     def springs_follow() -> float:
         if wall.prestrain:
             return 0.0
-        extension = wall.u.x.array - wall.slack.x.array
-        wall.slack.x.array[:] += FOLLOW * extension
-        return FOLLOW * wall.comm.allreduce(np.abs(extension).max(initial=0.0), MPI.MAX)
+        shift = FOLLOW * wall.u.x.array - wall.slack.x.array
+        wall.slack.x.array[:] += shift
+        return wall.comm.allreduce(np.abs(shift).max(initial=0.0), MPI.MAX)
 
     with Creep(wall, "passive filling", say) as creep:
         creep.towards(start, target, springs_follow, last=LONG)
@@ -117,7 +117,7 @@ def prestress(wall: Balance, pressures: np.ndarray, say: Callable[[str], None]) 
 
     def back_to_imaged_shape() -> float:
         wall.prestrain.follow()
-        wall.slack.x.array[:] -= wall.u.x.array
+        wall.slack.x.array[:] -= (1.0 - FOLLOW) * wall.u.x.array
         wall.u.x.array[:] = 0.0
         return 0.0
 
