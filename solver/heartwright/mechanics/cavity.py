@@ -22,6 +22,7 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from heartwright.linalg import JIT
+from heartwright.mechanics.boundary import cofactor
 
 # Vertices at the ends of the local edges of a tetrahedron, in the order of the quadratic element's edge nodes.
 EDGES = np.array([[2, 3], [1, 3], [1, 2], [0, 3], [0, 2], [0, 1]])
@@ -30,11 +31,6 @@ T = 0.5 + 0.5 * np.array([-np.sqrt(0.6), 0.0, np.sqrt(0.6)])
 WEIGHTS = np.array([5.0, 8.0, 5.0]) / 18.0
 SHAPE = np.stack([(1 - T) * (1 - 2 * T), T * (2 * T - 1), 4 * T * (1 - T)], axis=1)
 SLOPE = np.stack([4 * T - 3, 4 * T - 1, 4 - 8 * T], axis=1)
-
-
-def cofactor(F):
-    """cof F = det(F) F^-T: maps reference to deformed surface elements (Nanson)."""
-    return ufl.det(F) * ufl.inv(F).T
 
 
 class Rim:

@@ -73,6 +73,7 @@ class Solid:
         Raises SolveFailed, after which `state()` must be restored.
         """
         self._p0[:] = self.p
+        self.wall.follow_curves(t + dt)
         self._predict(dt)
         size = self.wall.volumes().min(initial=np.inf)
         self.iterations = Filled(self.wall, self.p, volumes).solve(self.newton, size)

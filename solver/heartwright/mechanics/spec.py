@@ -2,14 +2,29 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from heartwright.mechanics.passive import HolzapfelOgden, Passive
 from heartwright.mesh.where import Where
 from heartwright.spec import Spec
-from heartwright.units import Damping, Density, Length, Pressure, Stiffness, Viscosity
+from heartwright.units import Damping, Density, Length, Pressure, Stiffness, Time, Viscosity
 
 Factor = Annotated[float, Field(ge=0, le=1000)]
+
+
+class Curve(Spec):
+    """A pressure or stress in time: linear between points, constant before the first and after the last."""
+
+    times: tuple[Time, ...] = Field(min_length=1)
+    values: tuple[Pressure, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_value_per_time(self):
+        if len(self.times) != len(self.values):
+            raise ValueError(f"as many values as times are needed: got {len(self.times)} and {len(self.values)}")
+        if any(later <= earlier for earlier, later in zip(self.times, self.times[1:], strict=False)):
+            raise ValueError("times must increase")
+        return self
 
 
 class Robin(Spec):
@@ -34,7 +49,15 @@ class Fixed(Spec):
     where: str
 
 
-Boundary = Annotated[Robin | Fixed, Field(discriminator="type")]
+class SurfacePressure(Spec):
+    """A pressure on a facet region, along the normal of the deformed surface: P N = -p cof(F) N; it has no lids."""
+
+    type: Literal["pressure"] = "pressure"
+    where: str
+    value: Pressure | Curve
+
+
+Boundary = Annotated[Robin | Fixed | SurfacePressure, Field(discriminator="type")]
 
 
 class ActiveSpec(Spec):
@@ -74,7 +97,8 @@ class MechanicsSpec(Spec):
     """Nearly incompressible, active, viscous wall with springs around it.
 
     `prestress`: the cavity pressures (e.g. {lv: 8 mmHg, rv: 4 mmHg}) at which the mesh was imaged, and which it bears
-    in that shape. Without it the mesh is taken as stress-free. `density` switches inertia on.
+    in that shape. Without it the mesh is taken as stress-free. `density` switches inertia on. `active_stress`: a second
+    Piola-Kirchhoff stress along the fibres that is prescribed, on top of what the sarcomeres make.
     """
 
     passive: Passive = HolzapfelOgden()
@@ -82,6 +106,7 @@ class MechanicsSpec(Spec):
     viscosity: Annotated[Viscosity, Field(ge=0)] = 100.0
     density: Annotated[Density, Field(gt=0)] | None = None
     active: ActiveSpec = ActiveSpec()
+    active_stress: Pressure | Curve = 0.0
     boundaries: list[Boundary] = Field(default_factory=_pericardium_and_vessels)
     regions: list[RegionSpec] = Field(default_factory=list)
     prestress: dict[str, Pressure] | None = None

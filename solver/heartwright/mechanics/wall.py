@@ -2,14 +2,14 @@ r"""Wall: the balance of forces in the muscle, discretised: find u with r(u, p) 
 
     r(w) = ∫ P : ∇w dX + ∫ ρ a.w dX + springs and dashpots - Σ_i p_i dV_i/du . w
     P = 1/det G ∂Ψ(F G)/∂F
-    Ψ = s ψ_passive(C) + κ/4 (J² - 1 - 2 ln J) + Ta λ + Ka/2 (λ - λ0)² + η/(8 dt) |C - C0|²
+    Ψ = s ψ_passive(C) + κ/4 (J² - 1 - 2 ln J) + Ta λ + Ka/2 (λ - λ0)² + Sa λ²/2 + η/(8 dt) |C - C0|²
     C = GᵀFᵀF G,  λ² = f0.C f0;  C0, λ0: those of the last accepted step
 
 Quadratic displacement on the shape of the mesh, backward Euler in time. G is how the muscle is deformed in that shape
 already, see `prestress`; unless the heart was imaged under pressure, G = I. The derivative of Ψ is the stress of the
-law, an active stress (Ta + Ka (λ - λ0)) F f0⊗f0/λ and a viscous one F η Ė, E = (C - I)/2. The term with Ka is the
-change of the tension with the stretch inside a step, without which a tension model that is stepped before the solid
-oscillates (Regazzoni & Quarteroni 2021, doi:10.1016/j.cma.2020.113506).
+law, an active stress (Ta + Ka (λ - λ0)) F f0⊗f0/λ, a prescribed one Sa F f0⊗f0, and a viscous one F η Ė, E = (C - I)/2.
+The term with Ka is the change of the tension with the stretch inside a step, without which a tension model that is
+stepped before the solid oscillates (Regazzoni & Quarteroni 2021, doi:10.1016/j.cma.2020.113506).
 """
 
 import basix.ufl
@@ -27,7 +27,7 @@ from heartwright.mechanics.muscle import FRAME, Fields, Muscle
 from heartwright.mechanics.passive import volumetric
 from heartwright.mechanics.prestress import Prestrain
 from heartwright.mechanics.regions import scale_field
-from heartwright.mechanics.spec import MechanicsSpec, Robin
+from heartwright.mechanics.spec import Curve, MechanicsSpec, Robin, SurfacePressure
 from heartwright.mechanics.stretch import Projection
 from heartwright.mesh import fibres
 from heartwright.spec import Spec
@@ -45,7 +45,7 @@ class Wall(Balance):
 
     u, u0: quadratic displacement, now and at the last accepted step (mm); v: velocity of that step (mm/ms);
     slack: displacement at which springs bear nothing (mm); p: cavity pressures (kPa) as Constants;
-    Ta, Ka: nodal active tension and its stretch derivative (kPa);
+    Ta, Ka: nodal active tension and its stretch derivative (kPa); Sa: prescribed active stress (kPa), a Constant;
     rate: 1/dt, zero for slow loading without viscosity, damping and inertia; force: what residuals are measured by.
     `body_force`: a UFL vector in mN/mm³, e.g. gravity.
     """
@@ -62,23 +62,25 @@ class Wall(Balance):
         self.prestrain = Prestrain(self.u, self.frame, degree) if spec.prestress else None
         self.stiffening = scale_field(geometry, spec.regions, "passive_scale")
         self.rate, self.viscosity = fem.Constant(mesh, 0.0), fem.Constant(mesh, spec.viscosity)
-        self.bulk_modulus = fem.Constant(mesh, spec.bulk_modulus)
+        self.bulk_modulus, self.Sa = fem.Constant(mesh, spec.bulk_modulus), fem.Constant(mesh, 0.0)
         self.law = bind(spec.passive, mesh)
         fields = Fields(self.u, self.u0, self.v, self.Ta, self.Ka, self.stiffening, self.frame)
         muscle = Muscle(geometry, fields, self.potential, spec.density or 0.0, self.rate, degree)
+        self._prescribed = [(self.Sa, spec.active_stress)]
         self.p = [fem.Constant(mesh, 0.0) for _ in surfaces]
         self.cavities = [Cavity(geometry, self.u, surface) for surface in surfaces]
         fixed = boundary.fixed_nodes(geometry, spec.boundaries, V)
         self.dx = geometry.dx(metadata={"quadrature_degree": degree, "quadrature_scheme": "default"})
         super().__init__(geometry, self.u, muscle, self._loads(body_force), fixed)
         self.force = self._unit_load()
+        self.follow_curves(0.0)
         self.projected_stretch = Projection(geometry.V1, self.stretch(), self.dx)
 
     def potential(self, C, C0, Ta, Ka, s):
         """Ψ (kPa) in the muscle's own frame, where f0, s0 and n0 are the unit vectors."""
         stretch, stretch0 = ufl.sqrt(C[0, 0]), ufl.sqrt(C0[0, 0])
         at_rest = s * self.law.psi(C, *FRAME) + volumetric(ufl.sqrt(ufl.det(C)), self.bulk_modulus)
-        active = Ta * stretch + Ka / 2 * (stretch - stretch0) ** 2
+        active = Ta * stretch + Ka / 2 * (stretch - stretch0) ** 2 + self.Sa / 2 * C[0, 0]
         return at_rest + active + self.viscosity * self.rate / 8 * ufl.inner(C - C0, C - C0)
 
     def stretch(self):
@@ -86,14 +88,25 @@ class Wall(Balance):
         fibre = (ufl.Identity(3) + ufl.grad(self.u)) * ufl.as_vector([self.frame[i, 0] for i in range(3)])
         return ufl.sqrt(ufl.inner(fibre, fibre))
 
+    def follow_curves(self, t: float) -> None:
+        """Set what is prescribed in time (ms): pressures on surfaces and the active stress Sa."""
+        for constant, value in self._prescribed:
+            constant.value = np.interp(t, value.times, value.values) if isinstance(value, Curve) else value
+
     def _loads(self, body_force) -> list[ufl.Form]:
         """All terms but the muscle and the pressure on the lids."""
         w, velocity = ufl.TestFunction(self.u.function_space), (self.u - self.u0) * self.rate
-        robins = [condition for condition in self.spec.boundaries if isinstance(condition, Robin)]
-        supports = [boundary.robin(self.geometry, spec, self.u - self.slack, velocity, w) for spec in robins]
-        pressures = [p * cavity.pressed for p, cavity in zip(self.p, self.cavities, strict=True)]
-        given = [] if body_force is None else [-ufl.inner(body_force, w) * self.dx]
-        return [*supports, *pressures, *given]
+        loads = [p * cavity.pressed for p, cavity in zip(self.p, self.cavities, strict=True)]
+        for spec in self.spec.boundaries:
+            if isinstance(spec, Robin):
+                loads.append(boundary.robin(self.geometry, spec, self.u - self.slack, velocity, w))
+            if isinstance(spec, SurfacePressure):
+                p = fem.Constant(self.geometry.mesh, 0.0)
+                self._prescribed.append((p, spec.value))
+                loads.append(boundary.pressure(self.geometry, spec, p, self.u, w))
+        if body_force is not None:
+            loads.append(-ufl.inner(body_force, w) * self.dx)
+        return loads
 
     def load(self, p: np.ndarray) -> None:
         """Set the cavity pressures (kPa)."""
