@@ -41,12 +41,12 @@ def median(function: Callable[[], object], times: int = 3) -> float:
 def assembly(ventricle) -> list[dict]:
     """Time per tetrahedron of the volume terms and of everything, at the present state."""
     wall = ventricle.wall
-    muscle, matrix = wall.muscle, wall._matrix
+    muscle, matrix = wall.muscle, wall.matrix
     n, r = len(muscle.nodes), np.zeros(len(wall.u.x.array))
 
     def stiffness() -> None:
         matrix.clear()
-        muscle.tangent(wall._place, matrix.values)
+        muscle.tangent(wall.place, matrix.values)
         matrix.finish()
 
     residual, tangent = median(lambda: muscle.residual(r)), median(stiffness)

@@ -27,9 +27,9 @@ class Balance:
         moving = [ufl.derivative(load, u, du) for load in loads if u in load.coefficients()]
         self._stiffnesses = [fem.form(stiffness, jit_options=JIT) for stiffness in moving]
         everywhere = fem.form(ufl.inner(du, w) * ufl.dx, jit_options=JIT)
-        self._matrix = SymmetricMatrix(self.V, everywhere, fixed)
-        self._place = self._matrix.places(muscle.nodes)
-        self.r, self.K = la.create_petsc_vector(self.V.dofmap.index_map, 3), self._matrix.petsc
+        self.matrix = SymmetricMatrix(self.V, everywhere, fixed)
+        self.place = self.matrix.places(muscle.nodes)
+        self.r, self.K = la.create_petsc_vector(self.V.dofmap.index_map, 3), self.matrix.petsc
         own = fixed[fixed < self.V.dofmap.index_map.size_local]
         self._fixed_rows = (3 * own[:, None] + np.arange(3)).ravel()
 
@@ -54,11 +54,11 @@ class Balance:
 
     def tangent(self, K: PETSc.Mat) -> None:
         """K = dr/du; `K` is `self.K`."""
-        self._matrix.clear()
-        self.muscle.tangent(self._place, self._matrix.values)
+        self.matrix.clear()
+        self.muscle.tangent(self.place, self.matrix.values)
         for stiffness in self._stiffnesses:
-            fem.assemble_matrix(self._matrix.csr, stiffness)
-        self._matrix.finish()
+            fem.assemble_matrix(self.matrix.csr, stiffness)
+        self.matrix.finish()
 
     def move(self, du: PETSc.Vec, length: float) -> None:
         """u += length du."""
