@@ -68,4 +68,4 @@ class Balance:
     def admissible(self, least: float = 0.0) -> bool:
         """Whether u is finite and det F above `least` at every quadrature point of every rank. Collective."""
         lowest = self.muscle.least_determinant()
-        return bool(self.comm.allreduce(lowest if np.isfinite(lowest) else -1.0, MPI.MIN) > least)
+        return bool(self.comm.allreduce(-1.0 if np.isnan(lowest) else lowest, MPI.MIN) > least)

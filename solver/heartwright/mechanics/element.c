@@ -105,9 +105,10 @@ static void kinematics(const struct muscle *m, long first, struct block *b) {
   interpolate(m, b, m->stiffening, b->x + 14 * N);
 }
 
-/* out: the least det(I + grad u) at any point, and the sum of all, which is not finite if one is not. */
+/* out: the least det(I + grad u) at any point (huge where there are no cells), and the sum of all, which is not finite if
+   one of them is not. */
 void EXPORT heartwright_determinants(const struct muscle *m, double *out) {
-  double low = INFINITY, sum = 0.0;
+  double low = 1e300, sum = 0.0;
   for (long first = 0; first < m->cells; first += W) {
     struct block b;
     load(m, first, &b);
