@@ -116,7 +116,7 @@ def pressure(t: np.ndarray) -> np.ndarray:
 def spec(case: str) -> MechanicsSpec:
     """Case `0A`: active stress only, `0B`: pressure only, `1`: both."""
     boundaries = [
-        Robin(where="epi", stiffness=100.0, damping=5.0),
+        Robin(where="epi", stiffness=100.0, damping=5.0, direction="facet"),
         Robin(where="base", stiffness=0.1, damping=5.0, direction="full"),
     ]
     if case != "0A":

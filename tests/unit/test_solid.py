@@ -244,3 +244,17 @@ def test_the_normals_of_a_faceted_sphere_are_those_of_the_sphere(geometry):
     exact /= np.linalg.norm(exact, axis=1, keepdims=True)
     angle = np.degrees(np.arccos(np.clip((N[inside] * exact).sum(axis=1), -1.0, 1.0)))
     assert angle.mean() < 4.0
+
+
+def test_springs_along_facets_and_along_smooth_normals_are_the_same_on_a_plane(geometry):
+    residuals = []
+    for direction in ("normal", "facet", "full"):
+        springs = [Robin(where="base", stiffness=1.0, direction=direction)]
+        wall = Wall(geometry, MechanicsSpec(boundaries=springs), MESH.fibres, [])
+        wall.slack.interpolate(lambda x: 0.1 * np.cos(x / 10.0))
+        wall.residual(wall.r)
+        residuals.append(wall.r.array.reshape(-1, 3).copy())
+    normal, facet, full = residuals
+    assert np.abs(normal).max() > 0.0
+    assert facet == pytest.approx(normal, abs=1e-10 * np.abs(normal).max())
+    assert full[:, 2] == pytest.approx(normal[:, 2], abs=1e-10 * np.abs(normal).max())

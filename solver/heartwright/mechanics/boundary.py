@@ -11,17 +11,17 @@ DEGREE = {"quadrature_degree": 4}
 
 
 def robin(geometry, spec: Robin, extension, velocity, w):
-    """∫ (k e + c u') . w dS, or only along the reference normal N: ∫ ((k e + c u') . N) (N . w) dS.
+    """∫ (k e + c u') . w dS, or only along a reference normal N: ∫ ((k e + c u') . N) (N . w) dS.
 
-    e: the extension of the springs, u less the displacement at which they are slack. N is that of the smooth surface
-    which the facets stand for: along the facets' own normals stiff springs would lock the sliding of the wall.
+    e: the extension of the springs, u less the displacement at which they are slack.
     """
     k, c = (fem.Constant(geometry.mesh, value) for value in (spec.stiffness, spec.damping))
     ds = geometry.ds(geometry.tag(spec.where), metadata=DEGREE)
     traction = k * extension + c * velocity
     if spec.direction == "full":
         return ufl.inner(traction, w) * ds
-    N = smooth_normal(geometry, spec.where)
+    smooth = spec.direction == "normal"
+    N = smooth_normal(geometry, spec.where) if smooth else ufl.FacetNormal(geometry.mesh)
     return ufl.inner(traction, N) * ufl.inner(N, w) / ufl.inner(N, N) * ds
 
 

@@ -28,7 +28,10 @@ class Curve(Spec):
 
 
 class Robin(Spec):
-    """Springs and dashpots per area on a facet region: P N = -(k u + c u'), along the normal or in all directions.
+    """Springs and dashpots per area on a facet region: P N = -(k u + c u'), along a direction or in all.
+
+    `normal`: along the normals of the smooth surface which the facets stand for; `facet`: along those of the facets
+    themselves, which keep the wall from sliding, the more the larger they are; `full`: in all directions.
 
     Robin, not Dirichlet: the pericardium slides, and the base is held by soft vessels. The springs are slack in the
     passively filled shape: what surrounds the heart has grown to fit it.
@@ -39,7 +42,7 @@ class Robin(Spec):
     where: str
     stiffness: Annotated[Stiffness, Field(ge=0)]
     damping: Annotated[Damping, Field(ge=0)] = 0.0
-    direction: Literal["normal", "full"] = "normal"
+    direction: Literal["normal", "facet", "full"] = "normal"
 
 
 class Fixed(Spec):
