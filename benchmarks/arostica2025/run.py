@@ -95,13 +95,18 @@ def main() -> None:
     if MPI.COMM_WORLD.rank == 0:
         published_file = arguments.data / "mono/ellipsoid_0.005.h5"
         raw = generated_mesh(arguments.size) if arguments.size else published_mesh(published_file)
-    found, curves, made, costs = {}, {}, [], []
+    found, curves, made = {}, {}, []
     for case in arguments.cases:
         displacement, cost = beat(raw, case)
-        costs.append(cost)
         curves[case] = published(arguments.data / "results", case)
         found[case] = displacement[np.rint(SAMPLES * 1000).astype(int)]
-        made += rows(case, found[case], curves[case])
+        new = rows(case, found[case], curves[case])
+        made += new
+        if MPI.COMM_WORLD.rank == 0:
+            print(cost)
+            for r in new:
+                verdict, bar = "ok  " if r["ok"] else "FAIL", f"[{r['low']}, {r['high']}]"
+                print(f"{verdict} {r['what']:45s} {r['value']:8.3f} {r['unit']:4s} {bar}", flush=True)
     if MPI.COMM_WORLD.rank:
         return
     draw(found, curves)
@@ -117,10 +122,6 @@ def main() -> None:
         "rows": made,
     }
     (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-    for r in made:
-        verdict, bar = "ok  " if r["ok"] else "FAIL", f"[{r['low']}, {r['high']}]"
-        print(f"{verdict} {r['what']:45s} {r['value']:8.3f} {r['unit']:4s} {bar}")
-    print(*costs, sep="\n")
 
 
 if __name__ == "__main__":
