@@ -6,9 +6,9 @@ import ufl
 from ufl.algorithms.apply_algebra_lowering import apply_algebra_lowering
 from ufl.algorithms.apply_derivatives import apply_derivatives
 
-from heartwright.mechanics.passive import Guccione, HolzapfelOgden, NeoHooke, volumetric
+from heartwright.mechanics.passive import Guccione, HolzapfelOgden, NeoHooke, Usyk, volumetric
 
-LAWS = [HolzapfelOgden(), Guccione(), NeoHooke()]
+LAWS = [HolzapfelOgden(), Guccione(), Usyk(), NeoHooke()]
 KAPPA = 100.0
 FIBRE, SHEET, NORMAL = np.linalg.qr(np.random.default_rng(7).standard_normal((3, 3)))[0].T
 
@@ -99,6 +99,15 @@ def test_guccione_along_the_fibre_is_the_closed_formula():
     # psi = C/2 (exp(b_f E^2) - 1), volume change: J = stretch
     expected = 2.0 / 2 * (np.exp(8.0 * E**2) - 1) + KAPPA / 4 * (stretch**2 - 1 - 2 * np.log(stretch))
     assert energy(law, F) == pytest.approx(expected, rel=1e-12)
+
+
+def test_usyk_with_equal_directions_is_guccione():
+    law, same = (
+        Usyk(C=2.0, b_f=8.0, b_s=2.0, b_n=2.0, b_fs=4.0, b_fn=4.0, b_sn=2.0),
+        Guccione(C=2.0, b_f=8.0, b_t=2.0, b_fs=4.0),
+    )
+    F = stretched(4)
+    assert energy(law, F) == pytest.approx(energy(same, F), rel=1e-12)
 
 
 def test_a_law_refuses_negative_stiffness_and_units_of_something_else():

@@ -1,58 +1,52 @@
 """Balance: a discrete balance of forces, r(u) = 0, as Newton's method wants it."""
 
-import basix
 import numpy as np
 import ufl
-from dolfinx import fem
+from dolfinx import fem, la
 from dolfinx.fem import petsc as fem_petsc
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from heartwright.linalg import JIT, Assembly
+from heartwright.linalg import JIT
+from heartwright.mechanics.muscle import Muscle
 from heartwright.mechanics.spec import MechanicsSpec
+from heartwright.mechanics.storage import SymmetricMatrix
 
 
 class Balance:
     """Assembly of r and K = dr/du of a quadratic vector field u, into storage that is made once.
 
-    r: the weak form, linear in a test function; `deformation`: the tensor whose determinant must stay positive;
-    fixed: local nodes (ghosts included) at which u stays 0. A kind of balance says which `solver` its K wants, and has
-    the `spec` of the mechanics.
+    muscle: the volume term; loads: all other terms as UFL forms, linear in a test function; fixed: local nodes (ghosts
+    included) at which u stays 0. K is symmetric: of loads that are not, it keeps the upper triangle.
     """
 
-    solver: str
     spec: MechanicsSpec
 
-    def __init__(self, geometry, u: fem.Function, r, deformation, fixed: np.ndarray, degree: int):
+    def __init__(self, geometry, u: fem.Function, muscle: Muscle, loads: list[ufl.Form], fixed: np.ndarray):
         self.geometry, self.comm, self.u, self.V = geometry, geometry.comm, u, u.function_space
-        self._r = fem.form(r, jit_options=JIT)
-        self.r = fem_petsc.create_vector(self._r)
-        self.quadrature_points, _ = basix.make_quadrature(basix.CellType.tetrahedron, degree)
-        self._J = fem.Expression(ufl.det(deformation), self.quadrature_points, jit_options=JIT)
-        self._cells = np.arange(geometry.mesh.topology.index_map(3).size_local, dtype=np.int32)
-        self._J_values = np.ones((len(self._cells), len(self.quadrature_points)))
-        any_fixed = self.comm.allreduce(len(fixed)) > 0
-        bcs = [fem.dirichletbc(np.zeros(3), fixed, self.V)] if any_fixed else []
-        K = fem.form(ufl.derivative(r, u, ufl.TrialFunction(self.V)), jit_options=JIT)
-        self._assembly = Assembly(K, bcs)
-        self.K = self._assembly.matrix
+        self.muscle = muscle
+        w, du = ufl.TestFunction(self.V), ufl.TrialFunction(self.V)
+        self._loads = [fem.form(load, jit_options=JIT) for load in loads]
+        moving = [ufl.derivative(load, u, du) for load in loads if u in load.coefficients()]
+        self._stiffnesses = [fem.form(stiffness, jit_options=JIT) for stiffness in moving]
+        everywhere = fem.form(ufl.inner(du, w) * ufl.dx, jit_options=JIT)
+        self.matrix = SymmetricMatrix(self.V, everywhere, fixed)
+        self.place = self.matrix.places(muscle.nodes)
+        self.r, self.K = la.create_petsc_vector(self.V.dofmap.index_map, 3), self.matrix.petsc
         own = fixed[fixed < self.V.dofmap.index_map.size_local]
         self._fixed_rows = (3 * own[:, None] + np.arange(3)).ravel()
-
-    @property
-    def preset(self) -> str:
-        """How to solve with K."""
-        return f"{self.solver}_alone" if self.spec.newton.reproducible else self.solver
 
     @property
     def n_dofs(self) -> int:
         return 3 * self.V.dofmap.index_map.size_global
 
     def residual(self, r: PETSc.Vec) -> None:
-        """r of the weak form, zero in the rows of fixed nodes."""
+        """r of muscle and loads, zero in the rows of fixed nodes."""
         with r.localForm() as local:
             local.set(0.0)
-        fem_petsc.assemble_vector(r, self._r)
+            self.muscle.residual(local.array_w)
+        for load in self._loads:
+            fem_petsc.assemble_vector(r, load)
         r.ghostUpdate(PETSc.InsertMode.ADD, PETSc.ScatterMode.REVERSE)
         self.constrain(r)
 
@@ -61,9 +55,18 @@ class Balance:
         if len(self._fixed_rows):
             vector.array[self._fixed_rows] = 0.0
 
+    @property
+    def preset(self) -> str:
+        """The solver of K, see `linalg.PRESETS`; every term but the pressure on the rims has a potential."""
+        return "ldl_alone" if self.spec.newton.reproducible else "ldl"
+
     def tangent(self) -> None:
         """Bring K to dr/du at the present u."""
-        self._assembly.update()
+        self.matrix.clear()
+        self.muscle.tangent(self.place, self.matrix.values)
+        for stiffness in self._stiffnesses:
+            fem.assemble_matrix(self.matrix.csr, stiffness)
+        self.matrix.finish()
 
     def move(self, du: PETSc.Vec, length: float) -> None:
         """u += length du."""
@@ -71,7 +74,6 @@ class Balance:
         self.u.x.scatter_forward()
 
     def admissible(self, least: float = 0.0) -> bool:
-        """Whether u is finite and the determinant above `least` at every quadrature point of every rank. Collective."""
-        self._J.eval(self.geometry.mesh, self._cells, self._J_values)
-        lowest = self._J_values.min(initial=1.0)
-        return bool(self.comm.allreduce(lowest if np.isfinite(lowest) else -1.0, MPI.MIN) > least)
+        """Whether u is finite and det F above `least` at every quadrature point of every rank. Collective."""
+        lowest = self.muscle.least_determinant()
+        return bool(self.comm.allreduce(-1.0 if np.isnan(lowest) else lowest, MPI.MIN) > least)

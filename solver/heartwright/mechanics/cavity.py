@@ -22,6 +22,7 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from heartwright.linalg import JIT
+from heartwright.mechanics.boundary import cofactor
 from heartwright.mesh.rows import EDGES, pair
 
 # Gauss points along an edge: exact for x × x' w, a polynomial of degree 5.
@@ -29,11 +30,6 @@ T = 0.5 + 0.5 * np.array([-np.sqrt(0.6), 0.0, np.sqrt(0.6)])
 WEIGHTS = np.array([5.0, 8.0, 5.0]) / 18.0
 SHAPE = np.stack([(1 - T) * (1 - 2 * T), T * (2 * T - 1), 4 * T * (1 - T)], axis=1)
 SLOPE = np.stack([4 * T - 3, 4 * T - 1, 4 - 8 * T], axis=1)
-
-
-def cofactor(F):
-    """cof F = det(F) F^-T: maps reference to deformed surface elements (Nanson)."""
-    return ufl.det(F) * ufl.inv(F).T
 
 
 class Rim:

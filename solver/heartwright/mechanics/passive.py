@@ -87,6 +87,36 @@ class Guccione(Spec):
         return self.C / 2 * (ufl.exp(Q) - 1)
 
 
+class Usyk(Spec):
+    r"""Orthotropic Fung-type law; Usyk, LeGrice and McCulloch 2002, doi:10.1007/s00791-002-0081-9.
+
+    psi = C/2 (exp(Q) - 1),   E = (C - I)/2
+    Q = b_f E_ff^2 + b_s E_ss^2 + b_n E_nn^2 + 2 b_fs E_fs^2 + 2 b_fn E_fn^2 + 2 b_sn E_sn^2
+    """
+
+    type: Literal["usyk"] = "usyk"
+    C: Annotated[Pressure, Field(ge=0)] = 0.88
+    b_f: Exponent = 8.0
+    b_s: Exponent = 6.0
+    b_n: Exponent = 3.0
+    b_fs: Exponent = 12.0
+    b_fn: Exponent = 3.0
+    b_sn: Exponent = 3.0
+
+    def psi(self, C, f0, s0, n0):
+        """Strain energy per reference volume [kPa]."""
+        import ufl
+
+        E = (C - ufl.Identity(3)) / 2
+
+        def e(a, b):
+            return ufl.inner(a, E * b)
+
+        Q = self.b_f * e(f0, f0) ** 2 + self.b_s * e(s0, s0) ** 2 + self.b_n * e(n0, n0) ** 2
+        Q += 2 * (self.b_fs * e(f0, s0) ** 2 + self.b_fn * e(f0, n0) ** 2 + self.b_sn * e(s0, n0) ** 2)
+        return self.C / 2 * (ufl.exp(Q) - 1)
+
+
 class NeoHooke(Spec):
     """Isotropic rubber: psi = mu/2 (I1 - 3) with the isochoric I1 = J^(-2/3) tr C."""
 
@@ -100,7 +130,7 @@ class NeoHooke(Spec):
         return self.mu / 2 * (ufl.det(C) ** (-1 / 3) * ufl.tr(C) - 3)
 
 
-Passive = Annotated[HolzapfelOgden | Guccione | NeoHooke, Field(discriminator="type")]
+Passive = Annotated[HolzapfelOgden | Guccione | Usyk | NeoHooke, Field(discriminator="type")]
 
 
 def volumetric(J, kappa):

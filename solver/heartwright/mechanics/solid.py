@@ -75,6 +75,7 @@ class Solid:
         Raises SolveFailed, after which `state()` must be restored.
         """
         self._p0[:] = self.p
+        self.wall.follow_curves(t + dt)
         self._predict(dt)
         size = self.wall.volumes().min(initial=np.inf)
         self.iterations = Filled(self.wall, self.p, volumes).solve(self.newton, size)
@@ -135,7 +136,7 @@ class Solid:
             ("slack", "u", "u0", "v", "v_before"), rows.of_quadratic_nodes(self.geometry, self.wall.V)
         )
         if self.wall.prestrain:
-            points = rows.of_points(self.geometry, self.wall.f0.function_space)
+            points = rows.of_points(self.geometry, self.wall.frame.function_space)
             numbered |= dict.fromkeys(self.wall.prestrain.state(), points)
         return numbered
 

@@ -2,18 +2,36 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from heartwright.mechanics.passive import HolzapfelOgden, Passive
 from heartwright.mesh.where import Where
 from heartwright.spec import Spec
-from heartwright.units import Damping, Density, Length, Pressure, Stiffness, Viscosity
+from heartwright.units import Damping, Density, Length, Pressure, Stiffness, Time, Viscosity
 
 Factor = Annotated[float, Field(ge=0, le=1000)]
 
 
+class Curve(Spec):
+    """A pressure or stress in time: linear between points, constant before the first and after the last."""
+
+    times: tuple[Time, ...] = Field(min_length=1)
+    values: tuple[Pressure, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_value_per_time(self):
+        if len(self.times) != len(self.values):
+            raise ValueError(f"as many values as times are needed: got {len(self.times)} and {len(self.values)}")
+        if any(later <= earlier for earlier, later in zip(self.times, self.times[1:], strict=False)):
+            raise ValueError("times must increase")
+        return self
+
+
 class Robin(Spec):
-    """Springs and dashpots per area on a facet region: P N = -(k u + c u'), along the normal or in all directions.
+    """Springs and dashpots per area on a facet region: P N = -(k u + c u'), along a direction or in all.
+
+    `normal`: along the normals of the smooth surface which the facets stand for; `facet`: along those of the facets
+    themselves, which keep the wall from sliding, the more the larger they are; `full`: in all directions.
 
     Robin, not Dirichlet: the pericardium slides, and the base is held by soft vessels. The springs are slack in the
     passively filled shape: what surrounds the heart has grown to fit it.
@@ -24,7 +42,7 @@ class Robin(Spec):
     where: str
     stiffness: Annotated[Stiffness, Field(ge=0)]
     damping: Annotated[Damping, Field(ge=0)] = 0.0
-    direction: Literal["normal", "full"] = "normal"
+    direction: Literal["normal", "facet", "full"] = "normal"
 
 
 class Fixed(Spec):
@@ -34,7 +52,15 @@ class Fixed(Spec):
     where: str
 
 
-Boundary = Annotated[Robin | Fixed, Field(discriminator="type")]
+class SurfacePressure(Spec):
+    """A pressure on a facet region, along the normal of the deformed surface: P N = -p cof(F) N; it has no lids."""
+
+    type: Literal["pressure"] = "pressure"
+    where: str
+    value: Pressure | Curve
+
+
+Boundary = Annotated[Robin | Fixed | SurfacePressure, Field(discriminator="type")]
 
 
 class ActiveSpec(Spec):
@@ -78,7 +104,8 @@ class MechanicsSpec(Spec):
     """Nearly incompressible, active, viscous wall with springs around it.
 
     `prestress`: the cavity pressures (e.g. {lv: 8 mmHg, rv: 4 mmHg}) at which the mesh was imaged, and which it bears
-    in that shape. Without it the mesh is taken as stress-free. `density` switches inertia on.
+    in that shape. Without it the mesh is taken as stress-free. `density` switches inertia on. `active_stress`: a second
+    Piola-Kirchhoff stress along the fibres that is prescribed, on top of what the sarcomeres make.
     """
 
     passive: Passive = HolzapfelOgden()
@@ -86,6 +113,7 @@ class MechanicsSpec(Spec):
     viscosity: Annotated[Viscosity, Field(ge=0)] = 100.0
     density: Annotated[Density, Field(gt=0)] | None = None
     active: ActiveSpec = ActiveSpec()
+    active_stress: Pressure | Curve = 0.0
     boundaries: list[Boundary] = Field(default_factory=_pericardium_and_vessels)
     regions: list[RegionSpec] = Field(default_factory=list)
     prestress: dict[str, Pressure] | None = None

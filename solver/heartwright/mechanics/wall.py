@@ -1,15 +1,18 @@
 r"""Wall: the balance of forces in the muscle, discretised: find u with r(u, p) = 0.
 
     r(w) = ∫ P : ∇w dX + ∫ ρ a.w dX + springs and dashpots - Σ_i p_i dV_i/du . w
-    P = 1/det G [∂ψ(F G)/∂F + (Ta + Ka (λ - λ0)) F g⊗g / λ] + F η Ė,   g = G f0,  λ = |F g|
-    ψ(F) = s ψ_passive(C) + κ/4 (J² - 1 - 2 ln J),   C = FᵀF,  E = (C - I)/2
+    P = 1/det G ∂Ψ(F G)/∂F
+    Ψ = s ψ_passive(C) + κ/4 (J² - 1 - 2 ln J) + Ta λ + Ka/2 (λ - λ0)² + Sa λ²/2 + η/(8 dt) |C - C0|²
+    C = GᵀFᵀF G,  λ² = f0.C f0;  C0, λ0: those of the last accepted step
 
 Quadratic displacement on the shape of the mesh, backward Euler in time. G is how the muscle is deformed in that shape
-already, see `prestress`; unless the heart was imaged under pressure, G = I. λ0 is the stretch of the last accepted
-step: the term with Ka is the change of the tension with the stretch inside a step, without which a tension model that
-is stepped before the solid oscillates (Regazzoni & Quarteroni 2021, doi:10.1016/j.cma.2020.113506).
+already, see `prestress`; unless the heart was imaged under pressure, G = I. The derivative of Ψ is the stress of the
+law, an active stress (Ta + Ka (λ - λ0)) F f0⊗f0/λ, a prescribed one Sa F f0⊗f0, and a viscous one F η Ė, E = (C - I)/2.
+The term with Ka is the change of the tension with the stretch inside a step, without which a tension model that is
+stepped before the solid oscillates (Regazzoni & Quarteroni 2021, doi:10.1016/j.cma.2020.113506).
 """
 
+import basix.ufl
 import numpy as np
 import ufl
 from dolfinx import fem
@@ -20,10 +23,11 @@ from heartwright.linalg import JIT
 from heartwright.mechanics import boundary
 from heartwright.mechanics.balance import Balance
 from heartwright.mechanics.cavity import Cavity
+from heartwright.mechanics.muscle import FRAME, Fields, Muscle
 from heartwright.mechanics.passive import volumetric
 from heartwright.mechanics.prestress import Prestrain
 from heartwright.mechanics.regions import scale_field
-from heartwright.mechanics.spec import MechanicsSpec, Robin
+from heartwright.mechanics.spec import Curve, MechanicsSpec, Robin, SurfacePressure
 from heartwright.mechanics.stretch import Projection
 from heartwright.mesh import fibres
 from heartwright.spec import Spec
@@ -42,12 +46,10 @@ class Wall(Balance):
     u, u0: quadratic displacement, now and at the last accepted step (mm); v: velocity of that step (mm/ms);
     slack: displacement at which springs bear nothing (mm), beside the share `follow` of u that they follow;
     p: cavity pressures (kPa) as Constants;
-    Ta, Ka: nodal active tension and its stretch derivative (kPa);
+    Ta, Ka: nodal active tension and its stretch derivative (kPa); Sa: prescribed active stress (kPa), a Constant;
     rate: 1/dt, zero for slow loading without viscosity, damping and inertia; force: what residuals are measured by.
     `body_force`: a UFL vector in mN/mm³, e.g. gravity.
     """
-
-    solver = "ldl"  # every term but the pressure on the rims is the derivative of an incremental potential
 
     def __init__(self, geometry, spec: MechanicsSpec, rule, surfaces: list[str], body_force=None):
         mesh, degree = geometry.mesh, spec.quadrature_degree
@@ -55,66 +57,56 @@ class Wall(Balance):
         self.geometry, self.spec = geometry, spec
         self.u, self.u0, self.v, self.slack = (fem.Function(V, name=name) for name in ("u", "u0", "v", "slack"))
         self.Ta, self.Ka = (fem.Function(geometry.V1, name=name) for name in ("Ta", "Ka"))
-        self.f0, self.s0, self.n0 = fibres.directions(geometry, rule, ("quadrature", degree))
-        self.prestrain = Prestrain(self.u, (self.f0, self.s0, self.n0), degree) if spec.prestress else None
+        self.frame = _frame(geometry, rule, degree)
+        self.prestrain = Prestrain(self.u, self.frame, degree) if spec.prestress else None
         self.stiffening = scale_field(geometry, spec.regions, "passive_scale")
-        self.dx = geometry.dx(metadata={"quadrature_degree": degree, "quadrature_scheme": "default"})
         self.rate, self.viscosity = fem.Constant(mesh, 0.0), fem.Constant(mesh, spec.viscosity)
         self.follow = fem.Constant(mesh, 0.0)
+        self.bulk_modulus, self.Sa = fem.Constant(mesh, spec.bulk_modulus), fem.Constant(mesh, 0.0)
+        self.law = bind(spec.passive, mesh)
+        fields = Fields(self.u, self.u0, self.v, self.Ta, self.Ka, self.stiffening, self.frame)
+        muscle = Muscle(geometry, fields, self.potential, spec.density or 0.0, self.rate, degree)
+        self._prescribed = [(self.Sa, spec.active_stress)]
         self.p = [fem.Constant(mesh, 0.0) for _ in surfaces]
         self.cavities = [Cavity(geometry, self.u, surface) for surface in surfaces]
         fixed = boundary.fixed_nodes(geometry, spec.boundaries, V)
-        super().__init__(geometry, self.u, self._weak_form(V, body_force), self.F, fixed, degree)
+        self.dx = geometry.dx(metadata={"quadrature_degree": degree, "quadrature_scheme": "default"})
+        super().__init__(geometry, self.u, muscle, self._loads(body_force), fixed)
         self.force = self._unit_load()
-        self.projected_stretch = Projection(geometry.V1, self.stretch(self.F), self.dx)
+        self.follow_curves(0.0)
+        self.projected_stretch = Projection(geometry.V1, self.stretch(), self.dx)
 
-    @property
-    def F(self):
-        """F = I + ∇u."""
-        return ufl.Identity(3) + ufl.grad(self.u)
+    def potential(self, C, C0, Ta, Ka, s):
+        """Ψ (kPa) in the muscle's own frame, where f0, s0 and n0 are the unit vectors."""
+        stretch, stretch0 = ufl.sqrt(C[0, 0]), ufl.sqrt(C0[0, 0])
+        at_rest = s * self.law.psi(C, *FRAME) + volumetric(ufl.sqrt(ufl.det(C)), self.bulk_modulus)
+        active = Ta * stretch + Ka / 2 * (stretch - stretch0) ** 2 + self.Sa / 2 * C[0, 0]
+        return at_rest + active + self.viscosity * self.rate / 8 * ufl.inner(C - C0, C - C0)
 
-    def _weak_form(self, V: fem.FunctionSpace, body_force):
-        """r(w) but for the pressure on the lids."""
-        w, velocity = ufl.TestFunction(V), (self.u - self.u0) * self.rate
-        r = ufl.inner(self.stress(), ufl.grad(w)) * self.dx + self.supports(
-            (1 - self.follow) * self.u - self.slack, velocity, w
-        )
-        if self.spec.density is not None:
-            rho = fem.Constant(self.geometry.mesh, self.spec.density)
-            r += rho * ufl.inner((velocity - self.v) * self.rate, w) * self.dx
-        if body_force is not None:
-            r -= ufl.inner(body_force, w) * self.dx
-        return r + sum(p * cavity.pressed for p, cavity in zip(self.p, self.cavities, strict=True))
-
-    @property
-    def G(self):
-        """Deformation of the muscle in the shape of the mesh."""
-        return self.prestrain.G if self.prestrain else ufl.Identity(3)
-
-    def energy(self, F):
-        """ψ of muscle at rest (kPa), F from its stress-free state."""
-        mesh, spec = self.geometry.mesh, self.spec
-        passive = bind(spec.passive, mesh).psi(F.T * F, self.f0, self.s0, self.n0)
-        return self.stiffening * passive + volumetric(ufl.det(F), fem.Constant(mesh, spec.bulk_modulus))
-
-    def stress(self):
-        """First Piola-Kirchhoff stress P (kPa)."""
-        F, F0, fibre = ufl.variable(self.F), ufl.Identity(3) + ufl.grad(self.u0), self.G * self.f0
-        passive = ufl.diff(self.energy(F * self.G), F)
-        stretch, stretch0 = self.stretch(F), self.stretch(F0)
-        active = (self.Ta + self.Ka * (stretch - stretch0)) / stretch * ufl.outer(F * fibre, fibre)
-        E_rate = (F.T * F - F0.T * F0) / 2 * self.rate
-        return (passive + active) / ufl.det(self.G) + F * (self.viscosity * E_rate)
-
-    def stretch(self, F):
-        """λ = |F G f0|, of a deformation from the shape of the mesh."""
-        fibre = F * self.G * self.f0
+    def stretch(self):
+        """λ = |F G f0| in UFL."""
+        fibre = (ufl.Identity(3) + ufl.grad(self.u)) * ufl.as_vector([self.frame[i, 0] for i in range(3)])
         return ufl.sqrt(ufl.inner(fibre, fibre))
 
-    def supports(self, extension, velocity, w):
-        """Springs and dashpots of all Robin boundaries."""
-        robins = [condition for condition in self.spec.boundaries if isinstance(condition, Robin)]
-        return sum(boundary.robin(self.geometry, condition, extension, velocity, w) for condition in robins)
+    def follow_curves(self, t: float) -> None:
+        """Set what is prescribed in time (ms): pressures on surfaces and the active stress Sa."""
+        for constant, value in self._prescribed:
+            constant.value = np.interp(t, value.times, value.values) if isinstance(value, Curve) else value
+
+    def _loads(self, body_force) -> list[ufl.Form]:
+        """All terms but the muscle and the pressure on the lids."""
+        w, velocity = ufl.TestFunction(self.u.function_space), (self.u - self.u0) * self.rate
+        loads = [p * cavity.pressed for p, cavity in zip(self.p, self.cavities, strict=True)]
+        for spec in self.spec.boundaries:
+            if isinstance(spec, Robin):
+                loads.append(boundary.robin(self.geometry, spec, (1 - self.follow) * self.u - self.slack, velocity, w))
+            if isinstance(spec, SurfacePressure):
+                p = fem.Constant(self.geometry.mesh, 0.0)
+                self._prescribed.append((p, spec.value))
+                loads.append(boundary.pressure(self.geometry, spec, p, self.u, w))
+        if body_force is not None:
+            loads.append(-ufl.inner(body_force, w) * self.dx)
+        return loads
 
     def load(self, p: np.ndarray) -> None:
         """Set the cavity pressures (kPa)."""
@@ -147,3 +139,13 @@ class Wall(Balance):
         norm = b.norm()
         b.destroy()
         return norm
+
+
+def _frame(geometry, rule, degree: int) -> fem.Function:
+    """[f0 s0 n0] at the quadrature points."""
+    directions = fibres.directions(geometry, rule, ("quadrature", degree))
+    tensors = basix.ufl.quadrature_element("tetrahedron", value_shape=(3, 3), degree=degree)
+    frame = fem.Function(fem.functionspace(geometry.mesh, tensors), name="frame")
+    at_points = [d.x.array.reshape(-1, 3)[d.function_space.dofmap.list] for d in directions]
+    frame.x.array.reshape(-1, 3, 3)[frame.function_space.dofmap.list] = np.stack(at_points, axis=-1)
+    return frame

@@ -1,0 +1,152 @@
+"""How fast the mechanics are: assembly per element, a beat, and steps beside fenicsx-pulse, all on one core.
+
+`python3 run.py` times assembly and the beat of case 1 of Arostica et al. 2025 (doi:10.1016/j.cma.2024.117485) on a mesh
+of 9000 quadratic tetrahedra; `--peer PYTHON` adds twenty systolic steps by fenicsx-pulse 0.5.3, which that interpreter
+must be able to import. CPU times, medians of three. Rewrites result.json.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "arostica2025"))
+import monoventricle as case  # noqa: E402
+
+SIZE = 4.8  # mm: edges
+FIRST, STEPS = 170, 20  # ms: the steepest part of systole
+
+
+def median(function: Callable[[], object], times: int = 3) -> float:
+    """The median CPU time of some calls, in s."""
+    seconds = []
+    for _ in range(times):
+        start = time.process_time()
+        function()
+        seconds.append(time.process_time() - start)
+    return float(np.median(seconds))
+
+
+def assembly(ventricle) -> list[dict]:
+    """Time per tetrahedron of the volume terms and of everything, at the present state."""
+    wall = ventricle.wall
+    muscle, matrix = wall.muscle, wall.matrix
+    n, r = len(muscle.nodes), np.zeros(len(wall.u.x.array))
+
+    def stiffness() -> None:
+        matrix.clear()
+        muscle.tangent(wall.place, matrix.values)
+        matrix.finish()
+
+    residual, tangent = median(lambda: muscle.residual(r)), median(stiffness)
+    parts = {
+        "residual of the muscle": (residual, None),
+        "tangent of the muscle, with insertion": (tangent, None),
+        "residual and tangent of the muscle, with insertion": (residual + tangent, 12.0),
+        "residual with surface terms": (median(lambda: wall.residual(wall.r)), None),
+        "tangent with surface terms": (median(lambda: wall.tangent()), None),
+    }
+    bar = "12 us wanted; FFCx with native flags and PETSc AIJ: 33 + 16"
+    return [row(f"{what}, per P2 tetrahedron", 1e6 * s / n, "us", high, bar) for what, (s, high) in parts.items()]
+
+
+def beats(raw, times: int) -> tuple[list[dict], dict]:
+    """CPU time of whole beats, and of the steps the peer takes too; the state these start from."""
+    whole, part, state = [], [], {}
+    for _ in range(times):
+        ventricle = case.solid(raw, "1")
+        marks = []
+        for t in range(1000):
+            if t == FIRST:
+                state = {"u": ventricle.u.x.array.copy(), "v": ventricle.wall.v.x.array.copy()}
+            start = time.process_time()
+            case.step(ventricle, float(t))
+            marks.append(time.process_time() - start)
+            if t == FIRST + STEPS - 1:
+                state["end"] = ventricle.u.x.array.copy()
+        whole.append(sum(marks))
+        part.append(sum(marks[FIRST : FIRST + STEPS]) / STEPS)
+    newton, dofs = ventricle.newton, ventricle.wall.n_dofs
+    how = f"{dofs} dofs, {newton.iterations / 1000:.2f} iterations a step, {newton.factorisations} factorisations"
+    state["step"] = float(np.median(part))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / dofs
+    return [
+        row("a beat of 1000 steps of 1 ms, one core", float(np.median(whole)), "s", 200.0, how),
+        row(f"a step, {FIRST} to {FIRST + STEPS} ms", state["step"], "s", None, how),
+        row("memory per degree of freedom, all of the process", memory, "kB", None, how),
+    ], state
+
+
+def beside(python: str, state: dict) -> list[dict]:
+    """The peer's time per step over the same steps."""
+    with tempfile.TemporaryDirectory() as folder:
+        times = np.arange(FIRST + 1, FIRST + STEPS + 1)
+        np.savez(Path(folder) / "state.npz", u=state["u"], v=state["v"], size=SIZE, times=times)
+        environment = os.environ | {"ADIOS2_ALWAYS_USE_MPI": "1"}
+        subprocess.run([python, str(HERE / "peer.py"), folder], check=True, env=environment)
+        found = np.load(Path(folder) / "peer.npz")
+        moved = np.abs(state["end"] - state["u"]).max()
+        apart = np.abs(found["u"] - state["end"]).max() / moved
+        theirs = float(np.median(found["seconds"]))
+    what = "fenicsx-pulse 0.5.3 at its default tolerances, median step"
+    faster = row("its time over ours", theirs / state["step"], "1", None, what)
+    return [
+        row("a step of fenicsx-pulse 0.5.3, same mesh and steps", theirs, "s", None, what),
+        faster | {"low": 10.0, "ok": faster["value"] >= 10.0},
+        row(
+            "largest difference of u after them, of the movement",
+            apart,
+            "1",
+            None,
+            "generalised-alpha, facet normals",
+        ),
+    ]
+
+
+def row(what: str, value: float, unit: str, high: float | None, source: str) -> dict:
+    value = round(value, 3)
+    ok = high is None or value <= high
+    return {"what": what, "value": value, "unit": unit, "low": None, "high": high, "ok": ok, "source": source}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peer", help="a Python that can import fenicsx-pulse 0.5.3")
+    parser.add_argument("--beats", type=int, default=3)
+    arguments = parser.parse_args()
+    raw = case.generated_mesh(SIZE)
+    found, state = beats(raw, arguments.beats)
+    ventricle = case.solid(raw, "1")
+    ventricle.u.x.array[:] = state["end"]
+    ventricle.wall.rate.value = 1.0
+    found = assembly(ventricle) + found
+    if arguments.peer:
+        found += beside(arguments.peer, state)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True)  # noqa: S607
+    result = {
+        "name": "mechanics_speed",
+        "commit": commit.stdout.strip(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "date": datetime.date.today().isoformat(),
+        "ranks": 1,
+        "command": "python3 benchmarks/mechanics_speed/run.py" + " --peer PYTHON" * bool(arguments.peer),
+        "rows": found,
+    }
+    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    for r in found:
+        print(f"{'ok  ' if r['ok'] else 'FAIL'} {r['what']:65s} {r['value']:9.3f} {r['unit']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+r"""Muscle: the volume term of the balance of forces, by a compiled kernel that is generated from the law's energy.
+
+    r(w) = ∫ P : ∇w + ρ a.w dX,   P = 1/det G ∂Ψ(F G)/∂F,   a = ((u - u0) rate - v) rate
+
+Ψ(C; C0, Ta, Ka, s) is the incremental potential of one step, a UFL expression in the muscle's own frame, where f0, s0
+and n0 are the unit vectors: C = Mᵀ Fᵀ F M with M = G [f0 s0 n0]. Its derivatives become C code once (`pointwise`);
+what remains is the same for all laws (`element.c`).
+"""
+
+import ctypes
+import dataclasses
+from collections.abc import Callable
+from importlib import resources
+
+import basix
+import numpy as np
+import ufl
+from dolfinx import fem
+
+from heartwright import native
+from heartwright.mechanics.pointwise import Pointwise
+
+LANES = 4  # cells per block: the tangents of more would not stay in the first-level cache
+POINTER = ctypes.c_void_p
+FRAME = tuple(ufl.as_vector(row) for row in np.eye(3).tolist())  # f0, s0, n0 in the muscle's own frame
+
+
+class _Struct(ctypes.Structure):
+    _fields_ = (
+        ("cells", ctypes.c_long),
+        *((name, POINTER) for name in ("nodes", "corners", "inverse", "points")),
+        *((name, POINTER) for name in ("u", "u0", "v", "Ta", "Ka", "stiffening", "frame")),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Fields:
+    """What the muscle's balance depends on: quadratic u, u0, v; linear Ta, Ka and stiffening; and the frame
+    M = G [f0 s0 n0] at quadrature points."""
+
+    u: fem.Function
+    u0: fem.Function
+    v: fem.Function
+    Ta: fem.Function
+    Ka: fem.Function
+    stiffening: fem.Function
+    frame: fem.Function
+
+
+class Muscle:
+    """Residual, tangent and least det F of the volume term on this rank's cells.
+
+    potential: Ψ as a function of (C, C0, Ta, Ka, s), in kPa; density in mg/mm³ and rate = 1/dt in 1/ms.
+    """
+
+    def __init__(self, geometry, fields: Fields, potential: Callable, density: float, rate: fem.Constant, degree: int):
+        self.fields, self.density, self.rate = fields, density, rate
+        cells = geometry.mesh.topology.index_map(3).size_local
+        self.nodes, corners, places = (
+            np.ascontiguousarray(space.dofmap.list[:cells], dtype=np.int32)
+            for space in (fields.u.function_space, geometry.V1, fields.frame.function_space)
+        )
+        self._tables = {"nodes": self.nodes, "corners": corners, "points": places}
+        self._tables["inverse"] = _inverse_jacobians(geometry.mesh, cells)
+        arrays = {field.name: getattr(fields, field.name).x.array for field in dataclasses.fields(fields)}
+        pointers = {name: array.ctypes.data for name, array in (self._tables | arrays).items()}
+        self._struct = _Struct(cells=cells, **pointers)
+        points, weights = basix.make_quadrature(basix.CellType.tetrahedron, degree)
+        self._law, source = _law(geometry.mesh, potential)
+        self._library = _compile(geometry.comm, _tables(points, weights) + source)
+
+    def residual(self, r: np.ndarray) -> None:
+        """Add to r, a local blocked P2 array with ghosts."""
+        self._library.heartwright_residual(*self._arguments(), r.ctypes.data)
+
+    def tangent(self, place: np.ndarray, values: np.ndarray) -> None:
+        """Add to the blocks `values` (n, 3, 3): nodes a <= c of a cell to block place[cell, c (c + 1) / 2 + a], or
+        where that is negative, transposed to block -1 - place."""
+        self._library.heartwright_tangent(*self._arguments(), place.ctypes.data, values.ctypes.data)
+
+    def least_determinant(self) -> float:
+        """The least det F at any quadrature point of this rank; nan if u is not finite."""
+        out = np.zeros(2)
+        self._library.heartwright_determinants(ctypes.byref(self._struct), out.ctypes.data)
+        return float(out[0]) if np.isfinite(out[1]) else np.nan
+
+    def _arguments(self) -> tuple:
+        p = self._law.values()
+        return ctypes.byref(self._struct), p.ctypes.data_as(POINTER), self.density, float(self.rate.value)
+
+
+def _law(mesh, potential: Callable) -> tuple[Pointwise, str]:
+    """Ψ as a graph, and the C functions `stress` (S, 6) and `stiffness` (S and dS/dE, 6 + 21).
+
+    E in the order ff, fs, fn, ss, sn, nn with shears counted twice, so that S = dΨ/dE.
+    """
+    C, C0 = (ufl.Constant(mesh, shape=(6,)) for _ in range(2))
+    Ta, Ka, s = (ufl.Constant(mesh) for _ in range(3))
+    law = Pointwise(potential(_symmetric(C), _symmetric(C0), Ta, Ka, s), [C, C0, Ta, Ka, s])
+    g, scale = law.graph, (2.0, 1.0, 1.0, 2.0, 1.0, 2.0)  # dC/dE
+
+    def d(y: int, k: int) -> int:
+        return g.multiply(g.number(scale[k]), g.derivative(y, law.symbol(C, k)))
+
+    S = [d(law.energy, i) for i in range(6)]
+    D = [d(S[i], j) for i in range(6) for j in range(i, 6)]
+    return law, law.function("stress", S) + law.function("stiffness", S + D)
+
+
+def _symmetric(c: ufl.Constant):
+    return ufl.as_matrix([[c[0], c[1], c[2]], [c[1], c[3], c[4]], [c[2], c[4], c[5]]])
+
+
+def _inverse_jacobians(mesh, cells: int) -> np.ndarray:
+    """J⁻¹ (9) and |det J| of every cell (cells, 10)."""
+    x = mesh.geometry.x[mesh.geometry.dofmap[:cells]]
+    J = (x[:, 1:] - x[:, :1]).transpose(0, 2, 1)
+    return np.hstack([np.linalg.inv(J).reshape(-1, 9), np.abs(np.linalg.det(J))[:, None]])
+
+
+def _tables(points: np.ndarray, weights: np.ndarray) -> str:
+    """The constants of the element in C."""
+    exact, by = basix.make_quadrature(basix.CellType.tetrahedron, 4)
+    linear, quadratic = (
+        basix.create_element(basix.ElementFamily.P, basix.CellType.tetrahedron, degree) for degree in (1, 2)
+    )
+    values = quadratic.tabulate(0, exact)[0, :, :, 0]
+    tables = {
+        "WEIGHT": weights,
+        "PHI": linear.tabulate(0, points)[0, :, :, 0],
+        "DPHI": quadratic.tabulate(1, points)[1:, :, :, 0].transpose(1, 2, 0),
+        "MASS": np.einsum("q,qa,qb->ab", by, values, values),
+    }
+    rows = [f"static const double {name}{_shape(table)} = {_braces(table)};\n" for name, table in tables.items()]
+    return "".join([f"enum {{ W = {LANES}, Q = {len(points)}, N = Q * W }};\n", *rows])
+
+
+def _shape(table: np.ndarray) -> str:
+    return "".join(f"[{n}]" for n in table.shape)
+
+
+def _braces(table) -> str:
+    return f"{{{', '.join(_braces(row) for row in table)}}}" if np.ndim(table) else repr(float(table))
+
+
+def _compile(comm, generated: str) -> ctypes.CDLL:
+    head = '#include <math.h>\n#include <string.h>\n#define EXPORT __attribute__((visibility("default")))\n'
+    kernel = resources.files("heartwright.mechanics").joinpath("element.c").read_text()
+    library = native.library_on(comm, head + generated + kernel, "muscle")
+    real = ctypes.c_double
+    library.heartwright_determinants.argtypes = [POINTER, POINTER]
+    library.heartwright_residual.argtypes = [POINTER, POINTER, real, real, POINTER]
+    library.heartwright_tangent.argtypes = [POINTER, POINTER, real, real, POINTER, POINTER]
+    for function in (library.heartwright_determinants, library.heartwright_residual, library.heartwright_tangent):
+        function.restype = None
+    return library
