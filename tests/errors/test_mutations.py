@@ -14,7 +14,7 @@ import heart
 from cup import CUP_REGIONS, cup, write
 from heartwright import cli
 from heartwright.errors import InputError
-from heartwright.mesh import importers, quality
+from heartwright.mesh import checks, importers
 from heartwright.mesh.spec import MeshSpec
 from heartwright.output import checkpoint
 from heartwright.output.checkpoint import Checkpoints
@@ -80,7 +80,7 @@ def read_mesh(files, kind, cuts) -> None:
     path.write_bytes(damaged(whole[kind], cuts))
     spec = MeshSpec(file=str(path), unit="mm", regions=CUP_REGIONS)
     with contextlib.suppress(InputError):
-        quality.checked(importers.read(spec), spec)
+        checks.checked(importers.read(spec), spec)
 
 
 def load_checkpoint(folder, name, cuts) -> None:
