@@ -54,7 +54,7 @@ for part in heart.parts:
         back = state[name].copy()
         exchange.scatter(block, back)
         np.testing.assert_array_equal(back, state[name])  # copies of a row on several ranks are equal
-        if name in ("f0", "G"):
+        if name in ("frame", "G"):
             whole = np.vstack(comm.gather(block) or [block])
             if comm.rank == 0:
                 np.save({folder!r} + f"/{{name}}-{{comm.size}}.npy", whole)
@@ -66,7 +66,7 @@ def test_fibres_and_prestrain_are_numbered_the_same_on_any_ranks(tmp_path):
     for ranks in (1, 2, 3):
         done = mpi.run(ranks, STATE.format(path=path, folder=str(tmp_path)))
         assert done.returncode == 0, done.stderr
-    for name in ("f0", "G"):
+    for name in ("frame", "G"):
         one, two, three = (np.load(tmp_path / f"{name}-{ranks}.npy") for ranks in (1, 2, 3))
         np.testing.assert_allclose(two, one, rtol=0, atol=1e-7)  # fibres come from an iterative solver
         np.testing.assert_allclose(three, one, rtol=0, atol=1e-7)
