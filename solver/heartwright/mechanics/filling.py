@@ -28,6 +28,7 @@ LONG = 1e3  # ms: in such a step viscosity does not matter
 FOLLOW = 0.5  # of the displacement: how far the surroundings have grown to fit the filled heart
 LEAST_J = 0.5  # after one Newton step, at a quadrature point: a state further from incompressible leads nowhere
 PATIENCE = 150  # steps
+FINER = 0.02  # than the steps of a beat: what is left of the first balance stays in all that follow
 LEAST_VISCOSITY = 20.0  # kPa ms
 
 
@@ -94,7 +95,8 @@ class Creep:
         wall, limit = self.wall, self.wall.spec.newton
         wall.rate.value = 0.0
         self.newton.stale = True
-        self.newton.solve(Loaded(wall), limit.increment, limit.residual * wall.force, np.inf, limit.max_iterations)
+        increment, residual = FINER * limit.increment, FINER * limit.residual * wall.force
+        self.newton.solve(Loaded(wall), increment, residual, np.inf, limit.max_iterations)
 
 
 def fill(wall: Balance, start: np.ndarray, target: np.ndarray, say: Callable[[str], None]) -> None:
