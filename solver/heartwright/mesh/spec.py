@@ -138,9 +138,11 @@ class MeshSpec(Spec):
     also: further files about the same points, whose triangles, tags and fields are added.
     tags: which field of the file holds the tags, on its triangles, its points or its tetrahedra; found by itself
         where only one can.
+    tissues: our names of regions of the tissue (lv, rv, la, ra, valves) -> the tag or tags of their tetrahedra; those
+        without a name are then left out. Without it all are used, under the names that the file gives them, or
+        region_1, region_2, … by their tags.
     regions: our surface names (lv_endo, rv_endo, epi, base) -> the tag or tags they have in the file, as numbers or
         by the names that the file gives them; left out, the file's own names are used where they are ours.
-        `myocardium` may give the tags of the tetrahedra to use.
     size: remesh a file from its surface at this edge length.
     fix: repairs that must be asked for: `orientation` turns inverted cells round (they can also mean a folded mesh),
         `slivers` remeshes from the surface, at its own edge length unless `size` is given, where cells are nearly flat.
@@ -152,6 +154,7 @@ class MeshSpec(Spec):
     also: tuple[str, ...] = ()
     unit: Literal["mm", "cm", "m", "um"] | None = None
     tags: str | None = None
+    tissues: Regions = Field(default={})
     regions: Regions = Field(default={})
     size: Positive | None = None
     fix: tuple[Literal["orientation", "slivers"], ...] = ()
@@ -167,8 +170,12 @@ class MeshSpec(Spec):
             raise ValueError("give either `file` (with `unit`) or `generate`, not both and not neither")
         if self.file is not None and self.unit is None and not self.file.endswith(".h5"):  # ours know theirs
             raise ValueError("a mesh file needs its `unit`: mm, cm, m or um")
-        if self.file is None and (self.also or self.unit or self.tags or self.regions or self.size or self.fix):
-            raise ValueError("also, unit, tags, regions, size and fix belong to `file`; a generator has its own `size`")
+        if self.file is None and (
+            self.also or self.unit or self.tags or self.tissues or self.regions or self.size or self.fix
+        ):
+            raise ValueError(
+                "also, unit, tags, tissues, regions, size and fix belong to `file`; a generator has its own `size`"
+            )
         if isinstance(self.fibres, FibresFile) and (self.generate or self.size or "slivers" in self.fix):
             raise ValueError(
                 "fibres from a file belong to its cells: they need `file`, without `size` or fix: [slivers]"

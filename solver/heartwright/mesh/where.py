@@ -1,15 +1,15 @@
 """Where on the heart, and along which fibres: the specs that name places and rules of the wall.
 
-A `Where` is what every `where:` of a scenario may hold: `all`, the name of a tagged surface, what lies near one, a
-sphere, a box, AHA segments, or a place in heart coordinates (see `heartwright.mesh.coordinates`).
-`heartwright.mesh.select` finds the nodes. A `FibreRule` says how fibres are laid into the wall;
-`heartwright.mesh.fibres` lays them.
+A `Where` is what every `where:` of a scenario may hold: `all`, the name of a tagged surface, regions of the tissue,
+what lies near a surface, a sphere, a box, AHA segments, or a place in heart coordinates (see
+`heartwright.mesh.coordinates`). `heartwright.mesh.select` finds the nodes. A `FibreRule` says how fibres are laid into
+the wall; `heartwright.mesh.fibres` lays them.
 """
 
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from heartwright.spec import Spec
 from heartwright.units import Angle, Length
@@ -38,6 +38,10 @@ def _at_most_a_turn(bounds: tuple[float, float]) -> tuple[float, float]:
     if bounds[1] - bounds[0] > 2 * math.pi * (1 + 1e-12):
         raise ValueError("a range of rotation is at most 360 deg wide")
     return bounds
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
 
 
 def _site_or_range(value: Any) -> str:
@@ -75,6 +79,12 @@ class Box(Spec):
         if any(low >= high for low, high in zip(self.lower, self.upper, strict=True)):
             raise ValueError("every coordinate of lower must be smaller than that of upper")
         return self
+
+
+class WhereRegion(Spec):
+    """`{region: la}` or `{region: [la, ra]}`: regions of the tissue, with the nodes on their borders."""
+
+    region: Annotated[tuple[Name, ...], BeforeValidator(_listed), Field(min_length=1)]
 
 
 class WhereSphere(Spec):
@@ -155,13 +165,14 @@ def _kind(value: Any) -> str | None:
     if isinstance(value, str):
         return "name"
     if isinstance(value, dict):
-        return next((key for key in ("near", "sphere", "box", "aha") if key in value), "coordinates")
-    kinds = {WhereNear: "near", WhereSphere: "sphere", WhereBox: "box", WhereAHA: "aha"}
+        return next((key for key in ("region", "near", "sphere", "box", "aha") if key in value), "coordinates")
+    kinds = {WhereRegion: "region", WhereNear: "near", WhereSphere: "sphere", WhereBox: "box", WhereAHA: "aha"}
     return "coordinates" if isinstance(value, WhereCoordinates) else kinds.get(type(value))
 
 
 Where = Annotated[
     Annotated[Name, Tag("name")]
+    | Annotated[WhereRegion, Tag("region")]
     | Annotated[WhereNear, Tag("near")]
     | Annotated[WhereSphere, Tag("sphere")]
     | Annotated[WhereBox, Tag("box")]
@@ -170,8 +181,8 @@ Where = Annotated[
     Discriminator(
         _kind,
         custom_error_type="where",
-        custom_error_message="expected `all`, a surface name, {near: ..., within: ...}, {sphere: ...}, {box: ...}, "
-        "{aha: [...]} "
+        custom_error_message="expected `all`, a surface name, {region: ...}, {near: ..., within: ...}, {sphere: ...}, "
+        "{box: ...}, {aha: [...]} "
         "or {chamber: ..., layer: ..., apicobasal: ..., rotation: ...}",
     ),
 ]
