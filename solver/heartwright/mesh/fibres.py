@@ -22,10 +22,11 @@ from dolfinx import fem
 from heartwright.errors import InputError
 from heartwright.linalg import JIT
 from heartwright.mesh import rotations
-from heartwright.mesh.coordinates import Axes, left_axes
+from heartwright.mesh.coordinates import RV, Axes, left_axes
 from heartwright.mesh.fields import principal, tensors
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.laplace import Depth, Laplace, point_dofs, space, surface_dofs
+from heartwright.mesh.select import select
 from heartwright.mesh.where import FibreRule, FibresBayer, FibresConstant, FibresFile
 
 Element = str | tuple[str, int]
@@ -87,6 +88,13 @@ def _stored(geometry: Geometry, rule: FibresFile, points: np.ndarray) -> np.ndar
     return np.stack([f, s, np.cross(f, s)], axis=2)
 
 
+def _between_corners(geometry: Geometry, nodal: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Values at local P1 dofs (n_vertices, k) at reference points of every cell (cells x points, k)."""
+    linear = np.column_stack([1.0 - points.sum(axis=1), points])
+    corners = nodal[geometry.V1.dofmap.list]
+    return np.einsum("pc,ncj->npj", linear, corners).reshape(-1, nodal.shape[1])
+
+
 def _directions(geometry: Geometry, name: str, points: np.ndarray) -> np.ndarray:
     """A field of the file at reference points of every cell (cells x points, 3): constant in cells, or between points.
 
@@ -96,9 +104,7 @@ def _directions(geometry: Geometry, name: str, points: np.ndarray) -> np.ndarray
         return np.repeat(geometry.cell_fields[name], len(points), axis=0)
     if name not in geometry.point_fields:
         raise InputError(f"mesh.fibres: the mesh carries no vectors '{name}'")
-    corners = tensors(geometry.point_fields[name])[geometry.V1.dofmap.list]  # (cells, 4, 6)
-    linear = np.column_stack([1.0 - points.sum(axis=1), points])
-    return principal(np.einsum("pc,ncj->npj", linear, corners).reshape(-1, 6))
+    return principal(_between_corners(geometry, tensors(geometry.point_fields[name]), points))
 
 
 def _bayer(geometry: Geometry, rule: FibresBayer, points: np.ndarray, degree: int) -> np.ndarray:
@@ -106,11 +112,12 @@ def _bayer(geometry: Geometry, rule: FibresBayer, points: np.ndarray, degree: in
     axes = left_axes(geometry)
     fields = _wall_fields(geometry, axes, degree)
     sampled = _sample(geometry, fields, points)
+    angles = _angles_at(geometry, rule, points, len(sampled))
     frames = np.empty((len(sampled), 3, 3))
     for start in range(0, len(sampled), BLOCK):
         block = slice(start, start + BLOCK)
         x, values, gradients = _split(sampled[block], len(fields))
-        local = _wall_frames(rule, axes, values, gradients)
+        local = _wall_frames(angles[block], axes, values, gradients)
         frames[block] = _signed(_sheets(local, rule.sheet), x, axes, rule.sheet)
     return frames
 
@@ -152,20 +159,42 @@ def _split(sampled: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     return sampled[:, :3], values, sampled[:, 3 + k :].reshape(-1, k, 3).swapaxes(0, 1)
 
 
-def _wall_frames(rule: FibresBayer, axes: Axes, values: np.ndarray, gradients: np.ndarray) -> np.ndarray:
-    """Frames (f, m, t) of the rule at n points."""
+def _angles_at(geometry: Geometry, rule: FibresBayer, points: np.ndarray, n: int) -> np.ndarray:
+    """Angles (n, 2, 4): helix and sheet, each on the left and right endocardium and the left and right epicardium.
+
+    Those of `regions` are set at nodes, so that angles pass over from one region to the next within one cell.
+    """
+    right = (own if own is not None else left for own, left in ((rule.rv_endo, rule.endo), (rule.rv_epi, rule.epi)))
+    rv_endo, rv_epi = right
+    helix = (rule.endo, rv_endo, rule.epi, rv_epi)
+    everywhere = np.array([helix, np.repeat((rule.sheet_endo, rule.sheet_epi), 2)])
+    if not rule.regions:
+        return np.broadcast_to(everywhere, (n, 2, 4))
+    nodal = np.tile(everywhere, (geometry.n_vertices, 1, 1))
+    right = geometry.coordinates.chamber == RV
+    for region in rule.regions:
+        inside = select(geometry, region.where)
+        for kind, (inner, outer) in enumerate(((region.endo, region.epi), (region.sheet_endo, region.sheet_epi))):
+            if inner is not None:
+                nodal[inside & ~right, kind, 0] = inner
+                nodal[inside & right, kind, 1] = inner
+            if outer is not None:
+                nodal[inside & ~right, kind, 1:3] = -outer, outer
+                nodal[inside & right, kind, 3] = outer
+    return _between_corners(geometry, nodal.reshape(-1, 8), points).reshape(n, 2, 4)
+
+
+def _wall_frames(angles: np.ndarray, axes: Axes, values: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+    """Frames (f, m, t) at n points whose angles (n, 2, 4) are as in `_angles_at`."""
     spare = np.stack([axes.anterior, axes.axis, axes.septal], axis=1)
     up, lv = gradients[0], values[1]
     if len(values) == 2:
-        helix, sheet = (lv * a + (1.0 - lv) * b for a, b in ((rule.endo, rule.epi), (rule.sheet_endo, rule.sheet_epi)))
+        helix, sheet = (lv * kind[:, 0] + (1.0 - lv) * kind[:, 2] for kind in (angles[:, 0], angles[:, 1]))
         return rotations.turned(rotations.frame(up, -gradients[1], spare), helix, sheet)
     _, _, rv, side = values
     epi = np.clip(1.0 - lv - rv, 0.0, 1.0)
-    rv_endo, rv_epi = (
-        own if own is not None else lvs for own, lvs in ((rule.rv_endo, rule.endo), (rule.rv_epi, rule.epi))
-    )
-    helix_in, helix_out = _angles(lv, rv, epi, side, (rule.endo, rv_endo), (rule.epi, rv_epi))
-    sheet_in, sheet_out = _angles(lv, rv, epi, side, (rule.sheet_endo,) * 2, (rule.sheet_epi,) * 2)
+    helix_in, helix_out = _in_depth(lv, rv, epi, side, angles[:, 0])
+    sheet_in, sheet_out = _in_depth(lv, rv, epi, side, angles[:, 1])
     from_left, from_right, outwards = (
         rotations.turned(rotations.frame(up, t, spare), helix, sheet)
         for t, helix, sheet in (
@@ -178,14 +207,15 @@ def _wall_frames(rule: FibresBayer, axes: Axes, values: np.ndarray, gradients: n
     return rotations.blended(inner, outwards, _settled(epi))
 
 
-def _angles(lv, rv, epi, side, endo: tuple[float, float], outer: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+def _in_depth(lv, rv, epi, side, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """An angle linear in the harmonic fields (lv + rv + epi = 1): seen from the left cavity, and seen outwards.
 
-    endo, outer: the angle at the endocardium and the epicardium of (left, right). Seen from the left, the transmural
+    angles (n, 4): on the left and right endocardium, the left and right epicardium. Seen from the left, the transmural
     axis points into the right cavity, so what the right ventricle calls α is -α.
     """
-    from_left = lv * endo[0] - rv * endo[1] + epi * ((1.0 - side) * outer[0] - side * outer[1])
-    outwards = lv * endo[0] + rv * endo[1] + epi * ((1.0 - side) * outer[0] + side * outer[1])
+    left_endo, right_endo, left_epi, right_epi = angles.T
+    from_left = lv * left_endo - rv * right_endo + epi * ((1.0 - side) * left_epi - side * right_epi)
+    outwards = lv * left_endo + rv * right_endo + epi * ((1.0 - side) * left_epi + side * right_epi)
     return from_left, outwards
 
 

@@ -172,10 +172,10 @@ def _middle(where: WhereCoordinates, depth) -> list[float | None]:
 
 def _in_chamber(geometry: Geometry, where: WhereCoordinates) -> np.ndarray:
     """Nodes of the wanted chamber. InputError where the mesh has none."""
-    chamber = geometry.coordinates.chamber
+    c = geometry.coordinates
     if where.chamber == "any":
-        return np.ones(len(chamber), dtype=bool)
-    inside = chamber == {"lv": LV, "rv": RV}[where.chamber]
+        return np.ones(len(c.chamber), dtype=bool)
+    inside = {"lv": c.chamber == LV, "rv": c.chamber == RV, "septum": c.septum}[where.chamber]
     if not _any(geometry, inside):
         raise InputError(
             f"where: this mesh has no chamber '{where.chamber}'; its surfaces: {', '.join(geometry.names)}"

@@ -15,7 +15,7 @@ from heartwright.spec import Spec
 from heartwright.units import Angle, Length
 
 Layer = Literal["endo", "mid", "epi"]
-Chamber = Literal["lv", "rv", "any"]
+Chamber = Literal["lv", "rv", "septum", "any"]
 Point = tuple[Length, Length, Length]
 
 LAYERS: dict[str, tuple[float, float]] = {"endo": (0.0, 1 / 3), "mid": (1 / 3, 2 / 3), "epi": (2 / 3, 1.0)}
@@ -188,13 +188,33 @@ Where = Annotated[
 ]
 
 
+class FibreAngles(Spec):
+    """Other angles in a part of the wall; those left out stay as they are elsewhere.
+
+    `endo`, `sheet_endo`: on the endocardium of the part's own ventricle; `epi`, `sheet_epi`: on its other face, which
+    for the septum is the right endocardium, and the angle there as it is seen from the left.
+    """
+
+    where: Where
+    endo: Angle | None = None
+    epi: Angle | None = None
+    sheet_endo: Angle | None = None
+    sheet_epi: Angle | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self):
+        if all(angle is None for angle in (self.endo, self.epi, self.sheet_endo, self.sheet_epi)):
+            raise ValueError("changes no angle: give endo, epi, sheet_endo or sheet_epi")
+        return self
+
+
 class FibresBayer(Spec):
     """Rule-based fibres (Bayer et al. 2012, doi:10.1007/s10439-012-0593-5).
 
     `endo`, `epi`: helix angle on the two faces of the left ventricle, positive where fibres climb as a right-handed
     screw; `rv_endo`, `rv_epi`: the same for the right ventricle, those of the left unless given. `sheet`: s0 points
     `across` the wall (myolaminae stacked along the wall) or is `tangent` to it; `sheet_endo`, `sheet_epi` turn it
-    about the fibre.
+    about the fibre. `regions`: other angles in parts of the wall; where they overlap, the later one decides.
     """
 
     type: Literal["bayer"] = "bayer"
@@ -205,6 +225,7 @@ class FibresBayer(Spec):
     sheet: Literal["across", "tangent"] = "across"
     sheet_endo: Angle = 0.0
     sheet_epi: Angle = 0.0
+    regions: tuple[FibreAngles, ...] = ()
 
 
 class FibresConstant(Spec):
