@@ -24,7 +24,7 @@ import numpy as np
 
 from heartwright.errors import InputError
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.laplace import Depth, Laplace, surface_dofs
+from heartwright.mesh.laplace import Depth, Laplace, harmonic, surface_dofs
 
 LV, RV = 0, 1
 
@@ -161,9 +161,8 @@ def _right_free_wall_and_septum(geometry: Geometry, depth: Depth) -> tuple[np.nd
     sides = Laplace(geometry.V1, [rv[~septal[rv]], rv[septal[rv]], lv])
     side = sides.solve([1.0, 0.0, 0.0]).x.array
     sides.destroy()
-    outer = Laplace(geometry.V1, [surface_dofs(geometry, geometry.V1, "epi"), rv[septal[rv]]])
-    towards_right = outer.solve([0.0, 1.0]).x.array
-    outer.destroy()
+    epi = surface_dofs(geometry, geometry.V1, "epi")
+    towards_right = harmonic(geometry.V1, [rv[septal[rv]], epi]).x.array
     free = side > 0.5 + NUDGE
     return np.where(free, RV, LV).astype(np.int8), ~free & (towards_right > 0.5 + NUDGE)
 

@@ -228,6 +228,19 @@ class FibresBayer(Spec):
     regions: tuple[FibreAngles, ...] = ()
 
 
+class FibresDoste(FibresBayer):
+    """Rule-based fibres with outflow tracts (Doste et al. 2019, doi:10.1002/cnm.3185), for hearts with valve rings.
+
+    `outflow_endo`, `outflow_epi`: helix angle on the two faces of the wall at the aortic and the pulmonary valve.
+    """
+
+    type: Literal["doste"] = "doste"
+    rv_endo: Angle | None = math.radians(90)
+    rv_epi: Angle | None = math.radians(-25)
+    outflow_endo: Angle = math.radians(90)
+    outflow_epi: Angle = 0.0
+
+
 class FibresConstant(Spec):
     """The same fibre and sheet direction everywhere (slabs); normalised, the sheet made orthogonal to the fibre."""
 
@@ -258,4 +271,4 @@ class FibresNone(Spec):
     type: Literal["none"] = "none"
 
 
-FibreRule = Annotated[FibresBayer | FibresConstant | FibresFile | FibresNone, Field(discriminator="type")]
+FibreRule = Annotated[FibresBayer | FibresDoste | FibresConstant | FibresFile | FibresNone, Field(discriminator="type")]
