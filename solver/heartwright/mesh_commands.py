@@ -123,7 +123,7 @@ def info(source: Path, given: list) -> None:
 @FORCE
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One of its sizes: --set size='5 mm'.")
 def generate(shape: str, output: Path, force: bool, changes: tuple[str, ...]) -> None:
-    """Mesh an idealised SHAPE: ellipsoid, biventricle, slab, tube, nozzle."""
+    """Mesh an idealised SHAPE: ellipsoid, biventricle, four_chambers, slab, strip, tube, nozzle."""
     from heartwright.mesh import prepare
 
     write = _writer(output, force)
