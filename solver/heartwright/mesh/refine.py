@@ -81,10 +81,17 @@ def facet_tags(mesh: dmesh.Mesh, number_of_node: np.ndarray, triangles: np.ndarr
     mesh.topology.create_entities(2)
     mesh.topology.create_connectivity(2, 3)
     facets = dmesh.exterior_facet_indices(mesh.topology)
-    corners = number_of_node[dmesh.entities_to_geometry(mesh, 2, facets)].reshape(-1, 3)
+    corners = number_of_node[corners_of(mesh, facets)]
     n = 1 + max(int(number_of_node.max(initial=0)), int(triangles.max(initial=0)))
     where, found = surface.find(corners, triangles, n)
     return dmesh.meshtags(mesh, 2, facets[found], tags[where[found]].astype(np.int32))
+
+
+def corners_of(mesh: dmesh.Mesh, facets: np.ndarray) -> np.ndarray:
+    """Nodes (k, 3) of local facets, of which there may be none."""
+    if not len(facets):  # DOLFINx 0.9 crashes there
+        return np.zeros((0, 3), dtype=np.int32)
+    return dmesh.entities_to_geometry(mesh, 2, facets.astype(np.int32)).reshape(-1, 3)
 
 
 def _stay(comm, n_parts, cell_types, cells):

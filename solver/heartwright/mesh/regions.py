@@ -56,10 +56,9 @@ def _surfaces(
     there = whole.comm.allreduce(np.bincount(whole.region[inside], minlength=len(whole.regions) + 1), op=MPI.SUM) > 0
     border = inside[:, None] & (beside >= 0) & ~there[np.maximum(beside, 0)]
     named = whole.facets.indices
-    facets = np.concatenate([named, facet_of[border]]).astype(np.int32)
+    facets = np.concatenate([named, facet_of[border]])
     tags = np.concatenate([whole.facets.values, free + beside[border]])
-    triangles = vertex[dmesh.entities_to_geometry(whole.mesh, 2, facets)].reshape(-1, 3)
-    return triangles, tags, names
+    return vertex[refine.corners_of(whole.mesh, facets)], tags, names
 
 
 def _region_beside(whole: "Geometry", facet_of: np.ndarray) -> np.ndarray:
