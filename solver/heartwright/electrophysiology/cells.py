@@ -55,7 +55,7 @@ def owners(masks: Sequence[np.ndarray]) -> np.ndarray:
 
 
 class Population:
-    """The cells at the n nodes of this rank.
+    """The cells at those of this rank's n nodes that are `muscle` (n,).
 
     Raises InputError when a node belongs to no entry of `cells`.
     """
@@ -64,17 +64,18 @@ class Population:
         self,
         entries: Sequence[Cells],
         nodes_of: Callable[[Cells], np.ndarray],
-        n: int,
+        muscle: np.ndarray,
         comm: MPI.Comm,
         precision: str = "double",
     ):
+        n = len(muscle)
         owner = owners([nodes_of(entry)[:n] for entry in entries])
         with together(comm):
-            if np.any(owner < 0):
+            if np.any(owner[muscle] < 0):
                 raise InputError(
                     "electrophysiology.cells: some nodes belong to no entry: let the first say `where: all`"
                 )
-        nodes = [np.flatnonzero(owner == index) for index in range(len(entries))]
+        nodes = [np.flatnonzero(muscle & (owner == index)) for index in range(len(entries))]
         self.kernels = [cell_kernel(entry, len(at), comm, precision) for entry, at in zip(entries, nodes, strict=True)]
         self.nodes = [slice(None) if len(at) == n else at for at in nodes]
         self.v = [kernel["membrane_potential"] for kernel in self.kernels]

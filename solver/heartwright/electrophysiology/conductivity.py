@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from dolfinx import fem
@@ -19,11 +19,19 @@ from scipy.spatial import cKDTree
 
 from heartwright import __version__
 from heartwright.electrophysiology.cells import FAST, SCHEME, cell_digest, cell_kernel
-from heartwright.electrophysiology.spec import Cells, Conductivities, ElectrophysiologySpec, FastEndocardium
+from heartwright.electrophysiology.spec import (
+    Anisotropic,
+    Cells,
+    Conductivities,
+    Domains,
+    ElectrophysiologySpec,
+    FastEndocardium,
+    Region,
+)
 from heartwright.errors import InputError
 from heartwright.linalg import JIT
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.select import select_cells
+from heartwright.mesh.select import select, select_cells
 from heartwright.native import cache_folder
 from heartwright.parallel import together
 
@@ -166,7 +174,10 @@ def conductivities(spec: ElectrophysiologySpec, factor: float, h: float, dt: flo
     """Fibre, sheet and normal conductivity [mS/mm] of tissue that conducts `factor` times faster than `spec` says."""
     conduction = spec.conduction
     if isinstance(conduction, Conductivities):
-        return factor**2 * np.array([conduction.fibre, conduction.sheet, conduction.normal])
+        return factor**2 * _along_axes(conduction)
+    if isinstance(conduction, Domains):
+        intracellular, extracellular = _along_axes(conduction.intracellular), _along_axes(conduction.extracellular)
+        return factor**2 * intracellular * extracellular / (intracellular + extracellular)
     speeds = conduction.fibre, conduction.cross
     fibre, cross = (
         spec.chi * spec.Cm * cached_diffusivity(spec.cells[0], factor * speed, length, dt)
@@ -180,16 +191,56 @@ def conductivity_fields(geometry: Geometry, spec: ElectrophysiologySpec, dt: flo
 
     The fast endocardium and the regions of `spec` are in it. Raises InputError when a wanted speed cannot be had.
     """
+    h = element_length(geometry)
+    return _field(geometry, spec, lambda factor: conductivities(spec, factor, h, dt), spec.regions)
+
+
+def domain_fields(geometry: Geometry, spec: ElectrophysiologySpec) -> tuple[fem.Function, fem.Function]:
+    """The same of the intra- and of the extracellular domain, the bath being part of the latter. Collective."""
+    intracellular, extracellular = (
+        _field(geometry, spec, lambda factor, axes=axes: factor**2 * axes, regions)
+        for axes, regions in (
+            (_along_axes(spec.conduction.intracellular), spec.regions),
+            (_along_axes(spec.conduction.extracellular), []),
+        )
+    )
+    if spec.bath:
+        bath = ~muscle_of(geometry, spec)
+        intracellular.x.array.reshape(-1, 3)[bath] = 0.0
+        extracellular.x.array.reshape(-1, 3)[bath] = spec.bath.conductivity
+    return intracellular, extracellular
+
+
+def muscle_of(geometry: Geometry, spec: ElectrophysiologySpec) -> np.ndarray:
+    """Which local cells (n_cells,) are muscle: those that do not have all their nodes in the bath. Collective."""
+    cells = geometry.V1.dofmap.list
+    if spec.bath is None:
+        return np.ones(len(cells), dtype=bool)
+    bath = select(geometry, spec.bath.where)[cells].all(axis=1)
+    wet, dry = geometry.comm.allreduce(np.array([bath.sum(), (~bath).sum()]))
+    if not wet:
+        raise InputError("electrophysiology.bath: no cell of the mesh lies in it with all its nodes")
+    if not dry:
+        raise InputError("electrophysiology.bath: all of the mesh lies in it, nothing is muscle")
+    return ~bath
+
+
+def _along_axes(conduction: Anisotropic) -> np.ndarray:
+    return np.array([conduction.fibre, conduction.sheet, conduction.normal])
+
+
+def _field(
+    geometry: Geometry, spec: ElectrophysiologySpec, of_factor: Callable[[float], np.ndarray], regions: Sequence[Region]
+) -> fem.Function:
+    """What `of_factor` says of tissue that conducts so many times faster, everywhere, with regions scaled."""
     field = fem.Function(fem.functionspace(geometry.mesh, ("DG", 0, (3,))), name="conductivity")
     values = field.x.array.reshape(-1, 3)
-    h = element_length(geometry)
-    values[:] = _on_rank_0(geometry.comm, lambda: conductivities(spec, 1.0, h, dt))
-    fast = spec.fast_endocardium
-    if fast is not None:
+    values[:] = _on_rank_0(geometry.comm, lambda: of_factor(1.0))
+    if (fast := spec.fast_endocardium) is not None:
         layer = endocardial_layer(geometry, fast)
-        values[layer] = _on_rank_0(geometry.comm, lambda: conductivities(spec, fast.speed_factor, h, dt))
+        values[layer] = _on_rank_0(geometry.comm, lambda: of_factor(fast.speed_factor))
     scale = np.ones((len(values), 1))
-    for region in spec.regions:
+    for region in regions:
         scale[select_cells(geometry, region.where)] = region.conduction_scale
     values *= scale
     return field

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from dolfinx import la
 from mpi4py import MPI
 from scipy.spatial import KDTree
 
@@ -51,6 +52,15 @@ def select_cells(geometry: Geometry, where: Where) -> np.ndarray:
     if not geometry.comm.allreduce(int(cells.sum())):
         raise InputError(f"where: {_told(where)} holds single nodes but no cell: make it larger, or the mesh finer")
     return cells
+
+
+def nodes_of_cells(geometry: Geometry, cells: np.ndarray) -> np.ndarray:
+    """Which local P1 dofs (n_vertices,) belong to one of the `cells` (bool, local) of any rank. Collective."""
+    mark = la.vector(geometry.V1.dofmap.index_map)
+    mark.array[geometry.V1.dofmap.list[cells]] = 1.0
+    mark.scatter_reverse(la.InsertMode.add)
+    mark.scatter_forward()
+    return mark.array > 0.5
 
 
 def _surface(geometry: Geometry, name: str) -> np.ndarray:
