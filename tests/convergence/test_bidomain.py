@@ -70,6 +70,19 @@ def test_with_equal_anisotropy_it_is_the_monodomain_equation():
     assert phi + bi.v.x.array / 3 == pytest.approx((phi + bi.v.x.array / 3).mean(), abs=1e-4)
 
 
+@pytest.mark.parametrize("mass", ["selective", "lumped"])
+def test_it_is_the_monodomain_equation_whatever_is_lumped(mass):
+    twice = {axis: 2 * value for axis, value in INTRACELLULAR.items()}
+    geometry = box((2.0, 1.0, 1.0), 0.5)
+    mono, bi = (
+        Tissue(geometry, spec(e, twice, tolerance=1e-8, mass=mass), AXES, dt=0.05) for e in ("monodomain", "bidomain")
+    )
+    for tissue in (mono, bi):
+        tissue.step(0.0, 1.0)
+    assert np.ptp(mono.v.x.array) > 20.0
+    assert bi.v.x.array == pytest.approx(mono.v.x.array, abs=1e-4)
+
+
 def test_unequal_anisotropy_is_another_equation():
     geometry = box((4.0, 2.0, 1.0), 0.5)
     mono, bi = (Tissue(geometry, spec(e, EXTRACELLULAR), AXES, dt=0.05) for e in ("monodomain", "bidomain"))
@@ -96,7 +109,7 @@ def test_potential_in_a_bath_is_second_order():
         wet = Bath(where={"box": {"lower": (L, -1, -1), "upper": (9, 9, 9)}}, conductivity=bath)
         whole = spec("bidomain", EXTRACELLULAR, bath=wet)
         tensors = (conductivity_tensor(field, AXES) for field in domain_fields(geometry, whole))
-        equation = Bidomain(geometry, *tensors, 1.4, 1e-4, Stopwatch(), muscle_of(geometry, whole))
+        equation = Bidomain(geometry, *tensors, 1.4, 0.0, 1e-4, Stopwatch(), muscle_of(geometry, whole))
         x, y, _ = geometry.points.T
         muscle = x < L + 1e-9
         v = fem.Function(geometry.V1)

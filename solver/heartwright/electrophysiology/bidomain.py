@@ -5,6 +5,7 @@ import ufl
 from dolfinx import fem, la
 from petsc4py import PETSc
 
+from heartwright.electrophysiology.diffusion import mass
 from heartwright.linalg import JIT, Assembly, Linear, only_up_to
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.select import nodes_of_cells
@@ -17,7 +18,7 @@ ELLIPTIC = 1e-6  # by how much the residual of phi_e alone is reduced, which phi
 class Bidomain:
     """chi Cm dv/dt = div(sigma_i grad(v + phi)),  0 = div(sigma_i grad v) + div((sigma_i + sigma_e) grad phi).
 
-    Of U = (v, phi), on linear elements with consistent mass:
+    Of U = (v, phi), on linear elements, a share of the mass `lumped`:
 
         (M + dt/2 K) δ = −dt K U,   v += δ_v,   phi += δ_phi / 2
         W·M U = ∫ w v dx,   W·K U = ∫ (∇(w + q)·sigma_i∇(v + phi) + ∇q·sigma_e∇phi) / (χ Cm) dx,   W = (w, q)
@@ -36,6 +37,7 @@ class Bidomain:
         intracellular,
         extracellular,
         capacity: float,
+        lumped: float,
         tolerance: float,
         watch: Stopwatch,
         muscle: np.ndarray,
@@ -50,7 +52,7 @@ class Bidomain:
         where = fem.Function(fem.functionspace(geometry.mesh, ("DG", 0)))
         where.x.array[:] = muscle
         K = _currents(U, W, intracellular, extracellular) / chi_Cm * dx
-        A = where * U[0] * W[0] * dx + self._dt / 2 * K
+        A = mass(geometry, lumped, U[0], where * W[0]) + self._dt / 2 * K
         bath_nodes = np.flatnonzero(~nodes_of_cells(geometry, muscle)).astype(np.int32)
         in_bath = fem.dirichletbc(fem.Constant(geometry.mesh, 0.0), 2 * bath_nodes, V.sub(0))
         self._stiffness = Assembly(_form(K)).update()

@@ -20,6 +20,7 @@ from scipy.spatial import cKDTree
 from heartwright import __version__
 from heartwright.electrophysiology.cells import FAST, SCHEME, cell_digest, cell_kernel
 from heartwright.electrophysiology.spec import (
+    LUMPED,
     Anisotropic,
     Cells,
     Conductivities,
@@ -43,15 +44,15 @@ LENGTH = 15.0  # mm at least, per cable
 class Bundle:
     """Separate cables of equal length and different diffusivity D, stepped side by side.
 
-    dv/dt = D v'' - i_ion + i_stim on linear elements of length h with consistent mass, Crank-Nicolson diffusion
-    within the same splitting as the tissue. Diffusivities in mm^2/ms, lengths in mm.
+    dv/dt = D v'' - i_ion + i_stim on linear elements of length h, a share of whose mass is `lumped`, Crank-Nicolson
+    diffusion within the same splitting as the tissue. Diffusivities in mm^2/ms, lengths in mm.
     """
 
-    def __init__(self, cells: Cells, h: float, dt: float, diffusivities: np.ndarray):
+    def __init__(self, cells: Cells, h: float, dt: float, diffusivities: np.ndarray, lumped: float = 0.0):
         self.h, self.dt, self.D = h, dt, np.asarray(diffusivities)
         self.n = max(NODES, round(LENGTH / h)) + 1
         self.kernel = cell_kernel(cells, self.n * len(self.D), MPI.COMM_SELF)
-        mass = _tridiagonal(self.n, len(self.D), h / 3, h / 6)
+        mass = _tridiagonal(self.n, len(self.D), h / 3 + lumped * h / 6, h / 6 - lumped * h / 6)
         diagonal, off = _tridiagonal(self.n, len(self.D), 1 / h, -1 / h)
         D = np.repeat(self.D, self.n)
         self._stiffness = D * diagonal, D[:-1] * off
@@ -103,13 +104,13 @@ def _tridiagonal(n: int, cables: int, corner: float, beside: float) -> tuple[np.
     return diagonal.ravel(), off.ravel()[:-1]
 
 
-def cable_diffusivity(cells: Cells, speed: float, h: float, dt: float) -> float:
+def cable_diffusivity(cells: Cells, speed: float, h: float, dt: float, lumped: float = 0.0) -> float:
     """The diffusivity [mm^2/ms] with which a plane wave travels at `speed` [mm/ms] on elements of length h [mm].
 
     Raises InputError when elements of this length block so slow a wave.
     """
-    D = np.geomspace(*_bracket(cells, speed, h, dt), CABLES)
-    speeds = Bundle(cells, h, dt, D).speeds(slowest=speed / 2)
+    D = np.geomspace(*_bracket(cells, speed, h, dt, lumped), CABLES)
+    speeds = Bundle(cells, h, dt, D, lumped).speeds(slowest=speed / 2)
     above = max(1, int(np.argmax(speeds > speed)))
     if speeds[above - 1] == 0:
         raise InputError(
@@ -120,13 +121,13 @@ def cable_diffusivity(cells: Cells, speed: float, h: float, dt: float) -> float:
     return float(np.exp(np.interp(np.log(speed), np.log(speeds[around]), np.log(D[around]))))
 
 
-def _bracket(cells: Cells, speed: float, h: float, dt: float) -> tuple[float, float]:
+def _bracket(cells: Cells, speed: float, h: float, dt: float, lumped: float) -> tuple[float, float]:
     """Two neighbouring diffusivities, one too small for `speed` and one too large."""
     guess = 0.25 * speed**2 + 0.11 * h * speed**0.5  # fits the ten Tusscher-Panfilov cell; only starts the search
     low, high = guess / 4, guess * 4
     for _ in range(6):
         D = np.geomspace(low, high, CABLES)
-        faster = Bundle(cells, h, dt, D).speeds(slowest=0.9 * speed) > speed
+        faster = Bundle(cells, h, dt, D, lumped).speeds(slowest=0.9 * speed) > speed
         if faster.any() and not faster[0]:
             above = int(np.argmax(faster))
             return D[above - 1], D[above]
@@ -134,13 +135,13 @@ def _bracket(cells: Cells, speed: float, h: float, dt: float) -> tuple[float, fl
     raise InputError(f"electrophysiology: no conductivity gives {speed:g} m/s in {cells.model}: is it excitable?")
 
 
-def cached_diffusivity(cells: Cells, speed: float, h: float, dt: float) -> float:
+def cached_diffusivity(cells: Cells, speed: float, h: float, dt: float, lumped: float) -> float:
     """`cable_diffusivity`, remembered on disk under the digest of everything it depends on."""
-    key = json.dumps([cell_digest(cells), SCHEME, FAST, speed, h, dt, __version__])
+    key = json.dumps([cell_digest(cells), SCHEME, FAST, speed, h, dt, lumped, __version__])
     path = cache_folder() / f"conductivity-{hashlib.sha256(key.encode()).hexdigest()[:32]}.txt"
     with contextlib.suppress(OSError, ValueError):
         return float(path.read_text())
-    D = cable_diffusivity(cells, speed, h, dt)
+    D = cable_diffusivity(cells, speed, h, dt, lumped)
     temporary = path.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
         temporary.write_text(repr(D))
@@ -180,7 +181,7 @@ def conductivities(spec: ElectrophysiologySpec, factor: float, h: float, dt: flo
         return factor**2 * intracellular * extracellular / (intracellular + extracellular)
     speeds = conduction.fibre, conduction.cross
     fibre, cross = (
-        spec.chi * spec.Cm * cached_diffusivity(spec.cells[0], factor * speed, length, dt)
+        spec.chi * spec.Cm * cached_diffusivity(spec.cells[0], factor * speed, length, dt, LUMPED[spec.mass])
         for speed, length in zip(speeds, cable_lengths(h, *speeds), strict=True)
     )
     return np.array([fibre, cross, cross])

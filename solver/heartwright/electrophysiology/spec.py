@@ -108,6 +108,10 @@ class Ecg(Spec):
     torso_conductivity: Annotated[Conductivity, Field(gt=0)] = "0.22 mS/mm"
 
 
+# How much of the mass is lumped at the nodes.
+LUMPED = {"consistent": 0.0, "selective": 0.5, "lumped": 1.0}
+
+
 class ElectrophysiologySpec(Spec):
     """chi Cm dv/dt = div(sigma grad v) - chi Cm (i_ion - i_stim), i_ion and i_stim per capacitance (uA/uF).
 
@@ -127,6 +131,7 @@ class ElectrophysiologySpec(Spec):
     regions: list[Region] = Field(default_factory=list)
     bath: Bath | None = None
     ecg: Ecg | None = Ecg()
+    mass: Literal["consistent", "selective", "lumped"] = "consistent"
     tolerance: Annotated[Voltage, Field(gt=0)] = "1e-4 mV"  # of the linear solver: RMS error of v in one step
     precision: Literal["double", "single"] = "double"  # of the cells' rates; states are double
 

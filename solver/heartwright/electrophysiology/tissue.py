@@ -14,7 +14,7 @@ from heartwright.electrophysiology.conductivity import conductivity_fields, doma
 from heartwright.electrophysiology.diffusion import Diffusion, conductivity_tensor
 from heartwright.electrophysiology.ecg import PseudoECG
 from heartwright.electrophysiology.repolarisation import Repolarisation
-from heartwright.electrophysiology.spec import ElectrophysiologySpec
+from heartwright.electrophysiology.spec import LUMPED, ElectrophysiologySpec
 from heartwright.electrophysiology.stimulus import Stimulation
 from heartwright.errors import SolveFailed
 from heartwright.mesh import rows
@@ -72,7 +72,7 @@ class Tissue:
         self.cells = Population(spec.cells, nodes_of, self.muscle, geometry.comm, spec.precision)
         stimuli = [] if spec.equation == "reaction_eikonal" else spec.stimuli
         self.stimulation = Stimulation(stimuli, nodes_of, self.n, onset, period)
-        solver = spec.chi * spec.Cm, spec.tolerance, self.watch
+        solver = spec.chi * spec.Cm, LUMPED[spec.mass], spec.tolerance, self.watch
         match spec.equation:
             case "monodomain":
                 sigma = conductivity_tensor(conductivity_fields(geometry, spec, dt), directions)
