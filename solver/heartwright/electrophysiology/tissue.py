@@ -9,7 +9,7 @@ from mpi4py import MPI
 
 from heartwright.electrophysiology import eikonal
 from heartwright.electrophysiology.bidomain import Bidomain
-from heartwright.electrophysiology.cells import Population
+from heartwright.electrophysiology.cells import Population, require_resolved
 from heartwright.electrophysiology.conductivity import conductivity_fields, domain_fields, muscle_of
 from heartwright.electrophysiology.diffusion import Diffusion, conductivity_tensor
 from heartwright.electrophysiology.ecg import PseudoECG
@@ -44,7 +44,7 @@ class Tissue:
     present cycle, nan where it has not yet (local, ghosts included). repolarisation: likewise of its repolarisation by
     90 % (owned nodes).
 
-    Raises InputError when a place of `spec` holds no node or a wanted speed cannot be had.
+    Raises InputError when a place of `spec` holds no node, a wanted speed cannot be had, or dt is too long for a model.
     """
 
     name = "tissue"
@@ -69,6 +69,7 @@ class Tissue:
 
         muscle_cells = muscle_of(geometry, spec)
         self.muscle = nodes_of_cells(geometry, muscle_cells)[: self.n]
+        require_resolved(spec.cells, dt, geometry.comm)
         self.cells = Population(spec.cells, nodes_of, self.muscle, geometry.comm, spec.precision)
         stimuli = [] if spec.equation == "reaction_eikonal" else spec.stimuli
         self.stimulation = Stimulation(stimuli, nodes_of, self.n, onset, period)
