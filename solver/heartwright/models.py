@@ -1,5 +1,7 @@
 """The commands about models: say what one is, run it alone, plot it, import one from CellML."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -13,12 +15,6 @@ from heartwright.odes.model import Model, read
 
 NAME = click.argument("name")
 VARIANT = click.option("--variant", help="One of those the model declares.")
-SET = click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Change a parameter: ikr.g_Kr=0.01.")
-DRUG = click.option(
-    "--drug", "drugs", multiple=True, metavar="NAME[:DOSE]", help="DOSE in maximal plasma concentrations."
-)
-PERIOD = click.option("--period", type=click.FloatRange(50, 10_000), default=1000.0, help="Between beats [ms].")
-BEATS = click.option("--beats", type=click.IntRange(1, 10_000), default=10, help="How many; the last is recorded.")
 
 
 @click.group()
@@ -76,25 +72,37 @@ def info(name: str, variant: str | None) -> None:
             click.echo(f"  {key:<{width}}  {text}")
 
 
+def pacing(command: Callable[[Model, float, int, Path | None], None]) -> Callable[..., None]:
+    """A command on the model that NAME and the options choose: it gets the model, period [ms], beats and output."""
+
+    @NAME
+    @VARIANT
+    @click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Change a parameter: ikr.g_Kr=0.01.")
+    @click.option(
+        "--drug", "drugs", multiple=True, metavar="NAME[:DOSE]", help="DOSE in maximal plasma concentrations."
+    )
+    @click.option("--period", type=click.FloatRange(50, 10_000), default=1000.0, help="Between beats [ms].")
+    @click.option("--beats", type=click.IntRange(1, 10_000), default=10, help="How many; the last is recorded.")
+    @functools.wraps(command)
+    def choose(
+        name: str,
+        variant: str | None,
+        values: tuple[str, ...],
+        drugs: tuple[str, ...],
+        period: float,
+        beats: int,
+        output: Path | None,
+    ) -> None:
+        command(chosen(name, variant, values, drugs), period, beats, output)
+
+    return choose
+
+
 @model.command()
-@NAME
-@VARIANT
-@SET
-@DRUG
-@PERIOD
-@BEATS
+@pacing
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="CSV file for the last beat's traces.")
-def run(
-    name: str,
-    variant: str | None,
-    values: tuple[str, ...],
-    drugs: tuple[str, ...],
-    period: float,
-    beats: int,
-    output: Path | None,
-) -> None:
+def run(cell: Model, period: float, beats: int, output: Path | None) -> None:
     """Pace model NAME alone and print its action potential's measures."""
-    cell = chosen(name, variant, values, drugs)
     record = pace(cell, period, beats, names=_traces(cell))
     for key, (value, unit) in measures(record).items():
         click.echo(f"{key:<22}{value:10.4g} {unit}")
@@ -103,26 +111,12 @@ def run(
 
 
 @model.command()
-@NAME
-@VARIANT
-@SET
-@DRUG
-@PERIOD
-@BEATS
+@pacing
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Picture file [NAME.png].")
-def plot(
-    name: str,
-    variant: str | None,
-    values: tuple[str, ...],
-    drugs: tuple[str, ...],
-    period: float,
-    beats: int,
-    output: Path | None,
-) -> None:
+def plot(cell: Model, period: float, beats: int, output: Path | None) -> None:
     """Draw the action potential, calcium, currents and S1-S2 restitution of model NAME."""
     from heartwright.output import plots
 
-    cell = chosen(name, variant, values, drugs)
     record = pace(cell, period, beats, names=_traces(cell))
     intervals = np.concatenate([np.arange(200.0, 500.0, 10.0), np.arange(500.0, period + 1, 50.0)])
     curve = restitution(cell, period, beats, intervals)
