@@ -8,9 +8,11 @@ import click
 import numpy as np
 from pydantic import ValidationError
 
+from heartwright.document import assignment
 from heartwright.electrophysiology.drugs import Drug, under
 from heartwright.electrophysiology.singlecell import Record, currents, measures, pace, restitution
-from heartwright.errors import InputError, StorageError
+from heartwright.errors import InputError
+from heartwright.files import storing
 from heartwright.odes.model import Model, read
 
 NAME = click.argument("name")
@@ -26,10 +28,8 @@ def chosen(name: str, variant: str | None, values: tuple[str, ...], drugs: tuple
     """The model `name` with what the options say."""
     parameters = {}
     for text in values:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"--set {text}: write NAME=VALUE")
-        parameters[key.strip()] = _number_or_text(value.strip())
+        key, value = assignment(text, "ikr.g_Kr=0.01")
+        parameters[key] = _number_or_text(value.strip())
     return under(read(name, variant, parameters), [_drug(text) for text in drugs])
 
 
@@ -123,9 +123,10 @@ def plot(cell: Model, period: float, beats: int, output: Path | None) -> None:
     figure = plots.action_potential(cell.name, record.time, record.v, record.others, curve)
     path = output or Path(f"{cell.name}.png")
     try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise StorageError(f"{path}: {error}") from None
+        with storing(path):
+            figure.savefig(path, dpi=150)
+    except ValueError as error:  # the suffix is of no format of pictures
+        raise InputError(f"{path}: {error}") from None
     click.echo(f"{path}: written")
 
 
@@ -141,10 +142,8 @@ def import_(file: Path, output: Path | None, force: bool) -> None:
     if path.exists() and not force:
         raise InputError(f"{path}: is there already; replace it with --force, or use -o")
     text, remarks = convert(file)
-    try:
+    with storing(path):
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"{path}: {error.strerror}") from None
     for remark in remarks:
         click.echo(f"{file}: {remark}")
     click.echo(f"{path}: written; look at it with: heartwright model info {path}")
@@ -158,7 +157,5 @@ def _write(record: Record, cell: Model, path: Path) -> None:
     """Time, potential, calcium and currents, one column each, named with units as in `series.csv`."""
     names = ["time [ms]", "v [mV]", *(f"{name} {cell.unit(name)}" for name in record.others)]
     columns = np.column_stack([record.time, record.v, *record.others.values()])
-    try:
+    with storing(path):
         np.savetxt(path, columns, delimiter=",", header=",".join(names), comments="", fmt="%.8g")
-    except OSError as error:
-        raise StorageError(f"{path}: {error.strerror}") from None
