@@ -65,7 +65,7 @@ def beam(across: int) -> Wall:
     law, load = Guccione(C=2.0, b_f=8.0, b_t=2.0, b_fs=4.0), Curve(times=(0.0, 20.0), values=(0.0, 0.004))
     push = SurfacePressure(where="below", value=load)
     wall = Wall(geometry, spec(1, law, Fixed(where="held"), push), FibresConstant(), [])
-    newton = LaggedNewton(wall.K, wall.r, 0, wall.solver, "Land 2015")
+    newton = LaggedNewton(wall.K, wall.r, 0, wall.preset, "Land 2015")
     for part in range(1, 21):
         wall.follow_curves(float(part))
         size = np.inf
