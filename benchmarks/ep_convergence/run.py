@@ -5,29 +5,26 @@ table.
 """
 
 import dataclasses
-import datetime
-import json
-import os
-import platform
-import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
-import ufl
 from dolfinx import fem
-from dolfinx import mesh as dmesh
-from mpi4py import MPI
 
 from heartwright.electrophysiology.spec import Bath, Cells, Conductivities, Domains, ElectrophysiologySpec
 from heartwright.electrophysiology.tissue import Tissue
 from heartwright.mesh.geometry import Geometry
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "tests")]
+from result import row, write  # noqa: E402
+
+from box import AXES, box  # noqa: E402
+
 SIZE, END = 2.0, 2.0  # mm, ms
 BATH = 1.0  # mm, beyond x = SIZE
 CAPACITY = 1.4  # uF/mm^3
 K = np.pi / SIZE
-AXES = tuple(ufl.as_vector(row) for row in np.eye(3).tolist())
 AXIS_NAMES = ("fibre", "sheet", "normal")
 SIGMA = (0.28, 0.14, 0.07)  # mS/mm
 INTRACELLULAR, EXTRACELLULAR = (0.28, 0.14, 0.07), (0.3, 0.25, 0.2)
@@ -75,17 +72,6 @@ def bidomain_with_bath() -> Problem:
 PROBLEMS = {"monodomain": monodomain(), "bidomain": bidomain(), "bidomain, bath": bidomain_with_bath()}
 
 
-def box(length: float, h: float) -> Geometry:
-    lengths = [length, SIZE, SIZE]
-    counts = [round(side / h) for side in lengths]
-    mesh = dmesh.create_box(
-        MPI.COMM_WORLD, [[0.0] * 3, lengths], counts, dmesh.CellType.tetrahedron, ghost_mode=dmesh.GhostMode.none
-    )
-    mesh.topology.create_entities(2)
-    nothing = np.zeros(0, dtype=np.int32)
-    return Geometry(mesh, dmesh.meshtags(mesh, 2, nothing, nothing), {}, {}, np.arange(len(mesh.geometry.x)))
-
-
 def amplitude(t: float) -> float:
     """a' = a (1 - a), a(0) = 0.1."""
     return 1 / (1 + 9 * np.exp(-t))
@@ -99,7 +85,7 @@ def solve(problem: Problem, h: float, dt: float) -> Tissue:
         tolerance="1e-11 mV",
         **problem.spec,
     )
-    tissue = Tissue(box(problem.length, h), spec, AXES, dt=dt, period=1e6)
+    tissue = Tissue(box((problem.length, SIZE, SIZE), h), spec, AXES, dt=dt, period=1e6)
     shape = 2 + problem.cosines(tissue.geometry.points[: tissue.n])
     kernel = tissue.cells.kernels[0]
     kernel["cell.F"] = shape[tissue.muscle]
@@ -168,18 +154,12 @@ def table(what: str, cases: list[str], errors: np.ndarray) -> list[dict]:
     rows = []
     for column, name in zip(errors.T, ("v", "phi_e"), strict=False):
         for k, value in enumerate(column):
-            rows.append(row(f"{what}: error of {name}, {cases[k]}", value, None, None))
+            rows.append(row(f"{what}: error of {name}, {cases[k]}", value, "1", "second order"))
             if k:
-                last = k == len(column) - 1
+                bar = (1.8, 2.3) if k == len(column) - 1 else (None, None)
                 order = np.log2(column[k - 1] / value)
-                rows.append(row(f"{what}: order of {name}", order, 1.8 if last else None, 2.3 if last else None))
+                rows.append(row(f"{what}: order of {name}", order, "1", "second order", *bar))
     return rows
-
-
-def row(what: str, value: float, low: float | None, high: float | None) -> dict:
-    ok = bool((low is None or value >= low) and (high is None or value <= high))
-    value = float(f"{value:.4g}")
-    return {"what": what, "value": value, "unit": "1", "low": low, "high": high, "ok": ok, "source": "second order"}
 
 
 SPACE = [(1.0, 0.01), (0.5, 0.01), (0.25, 0.01), (0.125, 0.01)]
@@ -197,22 +177,7 @@ def rows_of(name: str, problem: Problem) -> list[dict]:
 
 
 def main() -> None:
-    found = [r for name, problem in PROBLEMS.items() for r in rows_of(name, problem)]
-    if MPI.COMM_WORLD.rank:
-        return
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True)  # noqa: S607
-    result = {
-        "name": "ep_convergence",
-        "commit": commit.stdout.strip(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "date": datetime.date.today().isoformat(),
-        "ranks": MPI.COMM_WORLD.size,
-        "command": "python3 benchmarks/ep_convergence/run.py",
-        "rows": found,
-    }
-    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-    for r in found:
-        print(f"{'ok  ' if r['ok'] else 'FAIL'} {r['what']:62s} {r['value']:.4g}")
+    write(__file__, [r for name, problem in PROBLEMS.items() for r in rows_of(name, problem)])
 
 
 if __name__ == "__main__":
