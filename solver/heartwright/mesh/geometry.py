@@ -31,6 +31,7 @@ class Geometry:
     digest: sha256 of the checked input.
     cell_fields, point_fields: directions from the mesh file, rows for local cells and for local P1 dofs.
     levels, parent_cells: how often it was refined, and the local parent cell of every local cell.
+    coarser: the mesh before the last refinement, and its local cell that every local cell is a part of.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Geometry:
         self._node = np.zeros(self.n_vertices, dtype=np.int64)
         self._node[self.V1.dofmap.list] = mesh.geometry.dofmap
         self.input_vertex = input_vertex_of_node[self._node]
+        self.coarser: tuple[dmesh.Mesh, np.ndarray] | None = None
         self.cell_fields: dict[str, np.ndarray] = {}
         self.point_fields: dict[str, np.ndarray] = {}
 
@@ -160,10 +162,12 @@ class Geometry:
         vertex = np.zeros(len(self.mesh.geometry.x), dtype=np.int64)
         vertex[self._node] = self.input_vertex
         for _ in range(levels):
+            coarser = mesh
             mesh, vertex, facets, into = refine.split(mesh, vertex, facets)
             parents = parents[into]
         deeper = self.levels + levels
         child = Geometry(mesh, facets, self.names, self.rims, vertex, self.notes, self.digest, deeper, parents)
+        child.coarser = coarser, into
         child.cell_fields = {name: values[parents] for name, values in self.cell_fields.items()}
         if self.point_fields:
             child.point_fields = self._point_fields_on(child)
