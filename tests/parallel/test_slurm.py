@@ -19,10 +19,13 @@ pytestmark = pytest.mark.parallel
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
+    """Slurm, and all kernels compiled."""
     try:
         lab = Lab(tmp_path_factory.mktemp("slurm"))
     except RuntimeError as error:
         pytest.skip(str(error))
+    short = heart.beat(tmp_path_factory.mktemp("short"), heart.ONE_VENTRICLE.replace("end: 20 ms", "end: 1 ms"), 2)
+    assert short.process.returncode == 0, short.process.stderr
     yield lab
     lab.stop()
 
