@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -39,16 +40,20 @@ def run(
     """
     arguments = ["-m", "mpi4py", "-c", program] if isinstance(program, str) else list(program)
     command = ["mpirun", "-n", str(ranks), sys.executable, *arguments]
-    with subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=environment(ranks, env or {}),
-        text=True,
-        start_new_session=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
+    # mpirun names a folder by its process number and refuses to start where a killed one of that number left its own.
+    with (
+        tempfile.TemporaryDirectory(prefix="mpi-", ignore_cleanup_errors=True) as folder,
+        subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=environment(ranks, {"TMPDIR": folder, **(env or {})}),
+            text=True,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process,
+    ):
         try:
             out, err = process.communicate(timeout=timeout)
         finally:
