@@ -38,6 +38,12 @@ class SolveFailed(HeartwrightError):
         return f"{self.equation}: {self.reason}"
 
 
+class Stopped(HeartwrightError):
+    """The run was asked to end before it had anything to save: a restart begins anew."""
+
+    exit_code = RESUME
+
+
 class StorageError(HeartwrightError):
     """Results cannot be written or read back: disk full, read-only folder, damaged file."""
 
