@@ -5,6 +5,7 @@ import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from mpi4py import MPI
 
@@ -81,20 +82,37 @@ def restart(folder: Path, comm: MPI.Comm, overrides: list[str] | None = None, ho
         return simulation.run(simulation.resume if begun else simulation.begin)
 
 
-def estimate(scenario: Scenario, folder: Path, comm: MPI.Comm) -> str:
-    """What a run on these ranks will take, in words, from its first steps, taken in `folder`. Collective."""
+class Needs(NamedTuple):
+    """What a run takes: seconds until the heart is filled and for a step, steps, bytes of memory and on disk."""
+
+    ranks: int
+    filling: float
+    step: float
+    steps: int
+    memory: int
+    disk: int
+
+    def seconds(self, steps: int | None = None) -> float:
+        """The time of the run, or of one of so many steps."""
+        return self.filling + self.step * (self.steps if steps is None else steps)
+
+    def __str__(self) -> str:
+        ranks = f"{self.ranks} rank{'s' if self.ranks > 1 else ''}"
+        return (
+            f"about {_readable(self.seconds())} on {ranks} ({_readable(self.filling)} until the heart is filled, "
+            f"{self.step:.2g} s per step), {self.memory / 1e9:.2g} GB of memory, "
+            f"{self.disk / 1e9:.2g} GB on disk; ask Slurm for a third more time"
+        )
+
+
+def estimate(scenario: Scenario, folder: Path, comm: MPI.Comm) -> Needs:
+    """What a run on these ranks will take, from its first steps, taken in `folder`. Collective."""
     simulation = Simulation(scenario, folder, comm, Stop(comm))
     simulation.begin()
     filled = time.perf_counter() - simulation.started
     step = simulation.probe()
     memory = comm.allreduce(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    total = filled + step * simulation.clock.steps
-    ranks = f"{comm.size} rank{'s' if comm.size > 1 else ''}"
-    return (
-        f"about {_readable(total)} on {ranks} ({_readable(filled)} until the heart is filled, "
-        f"{step:.2g} s per step), {memory / 1e9:.2g} GB of memory, "
-        f"{simulation.recorder.bytes / 1e9:.2g} GB on disk; ask Slurm for a third more time"
-    )
+    return Needs(comm.size, filled, step, simulation.clock.steps, memory, simulation.recorder.bytes)
 
 
 class Simulation:
