@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import click
 
 from heartwright import __version__, scenario, start
-from heartwright.errors import BAD_INPUT, DONE, INTERNAL, STORAGE, HeartwrightError, InputError, StorageError
+from heartwright.errors import BAD_INPUT, DONE, INTERNAL, STORAGE, HeartwrightError, InputError, StorageError, refusal
 from heartwright.mesh_commands import mesh
 
 LOCK = ".lock"
@@ -292,6 +292,15 @@ def model(arguments: tuple[str, ...]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; every error becomes a message and an exit code. Raises nothing."""
+    code = _main(arguments)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader of our output has left; so do we, quietly
+    return code
+
+
+def _main(arguments: list[str] | None) -> int:
     try:
         return app(arguments, standalone_mode=False, prog_name="heartwright") or DONE
     except click.ClickException as error:
@@ -299,10 +308,11 @@ def main(arguments: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader of our output has left; so do we, quietly
         return DONE
     except HeartwrightError as error:
         return _leave(str(error), error.exit_code)
+    except OSError as error:
+        return _leave(refusal(error), STORAGE)
     except Exception as error:  # a mistake of ours: kept for us, one line for the user
         return _leave(f"internal error: {type(error).__name__}: {error} (details in {_crash_log()})", INTERNAL)
 

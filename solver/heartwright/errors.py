@@ -50,6 +50,11 @@ class StorageError(HeartwrightError):
     exit_code = STORAGE
 
 
+def refusal(error: OSError) -> str:
+    """What the file system refused, and why."""
+    return f"{error.filename}: {error.strerror}" if error.filename else f"{error.strerror or error}"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean X?` for the nearest known word, otherwise `; known: A, B, C`."""
     names = sorted(known)

@@ -275,7 +275,7 @@ class Simulation:
         """How the run ended, in run.json and the log. Not collective: a rank may fail alone."""
         code = error.exit_code if isinstance(error, HeartwrightError) else INTERNAL
         self.log.record(f"ended: {error}")
-        with contextlib.suppress(StorageError):  # where the disk is full, that is the error already
+        with contextlib.suppress(StorageError, OSError):  # where the disk is full, that is the error already
             self._write_run_file(OUTCOMES.get(code, "failed"), code, f"{error}")
             self._note_end(code)
 
