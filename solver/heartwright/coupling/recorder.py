@@ -81,8 +81,9 @@ class Recorder:
         fields.close()
 
     def close(self) -> None:
-        if self.series:
-            self.series.close()
+        with together(self.comm):
+            if self.series:
+                self.series.close()
         if self.fields:
             self.fields.close()
 
