@@ -35,7 +35,10 @@ KEPT = {"output.fields.of"}  # frames that are there would lack the new ones
 SURFACES = {
     "ellipsoid": {"lv_endo", "epi", "base"},
     "biventricle": {"lv_endo", "rv_endo", "epi", "base"},
+    "four_chambers": {"lv_endo", "rv_endo", "la_endo", "ra_endo", "epi", "lpv", "rpv", "svc", "ivc"}
+    | {"mitral", "aortic", "tricuspid", "pulmonary"},
     "slab": {"xmin", "xmax", "ymin", "ymax", "zmin", "zmax"},
+    "strip": {"xmin", "xmax", "ymin", "ymax", "zmin", "zmax"},
     "tube": {"inlet", "outlet", "wall", "inner", "outer"},
     "nozzle": {"inlet", "outlet", "wall"},
 }
