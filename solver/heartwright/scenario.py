@@ -137,6 +137,7 @@ def contradictions(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
         if getattr(scenario, block) is None:
             yield (block,), "is required: a beat needs electrophysiology, mechanics and circulation"
     yield from _late_stimuli(scenario)
+    yield from _other_equations(scenario)
     yield from _implausible(scenario)
     if scenario.mechanics:
         yield from _loose_boundaries(scenario.mechanics)
@@ -165,6 +166,16 @@ def _late_stimuli(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
                 ("electrophysiology", "stimuli", index, "start"),
                 f"stimulus '{stimulus.name}' starts at {start:g} ms, after the end at {end:g} ms",
             )
+
+
+def _other_equations(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
+    """What belongs to another equation than the tissue's, or to tissue that does not beat."""
+    if not (ep := scenario.electrophysiology):
+        return
+    if "phi_e" in scenario.output.fields.of and ep.equation != "bidomain":
+        yield ("output", "fields", "of"), f"phi_e is a field of the bidomain equation, this is {ep.equation}"
+    if ep.bath:
+        yield ("electrophysiology", "bath"), "the mesh of a beating heart is all muscle: a bath is for tissue alone"
 
 
 def _implausible(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:

@@ -56,6 +56,19 @@ TEXTS = {
         "s.yaml:7: pathologies.0: unknown type 'lbb'; did you mean 'lbbb'?",
     ),
     "no type": (GOOD + "devices:\n  - {av_delay: 3 ms}\n", "s.yaml:8: devices.0: needs a `type`"),
+    "one domain": (
+        GOOD.replace("  stimuli", "  equation: bidomain\n  stimuli"),
+        "s.yaml:2: electrophysiology: the bidomain equation needs conductivities of both domains: conduction of type "
+        "domains",
+    ),
+    "a bath without its equation": (
+        GOOD.replace("  stimuli", "  bath: {where: epi}\n  stimuli"),
+        "s.yaml:2: electrophysiology: a bath needs the bidomain equation, this is monodomain",
+    ),
+    "a field of another equation": (
+        GOOD + "output: {fields: {of: [v, phi_e]}}\n",
+        "s.yaml:7: output.fields.of: phi_e is a field of the bidomain equation, this is monodomain",
+    ),
     "required": (GOOD + "devices: [{type: crt}]\n", "s.yaml:7: devices.0.leads: is required"),
     "too few": (
         GOOD + "devices: [{type: crt, leads: [{at: epi}]}]\n",

@@ -36,7 +36,7 @@ def select(geometry: Geometry, where: Where) -> np.ndarray:
     if isinstance(where, str):
         return _surface(geometry, where)
     if isinstance(where, WhereRegion):
-        return _nodes_of(geometry, region_cells(geometry, where))
+        return nodes_of_cells(geometry, region_cells(geometry, where))
     if isinstance(where, WhereNear):
         return _around(geometry, where)
     if isinstance(where, WhereSphere | WhereBox):
@@ -71,8 +71,8 @@ def region_cells(geometry: Geometry, where: WhereRegion) -> np.ndarray:
     return np.isin(geometry.region, [geometry.regions[name] for name in where.region])
 
 
-def _nodes_of(geometry: Geometry, cells: np.ndarray) -> np.ndarray:
-    """The nodes (n_vertices,) of some local cells of all ranks. Collective."""
+def nodes_of_cells(geometry: Geometry, cells: np.ndarray) -> np.ndarray:
+    """Which local P1 dofs (n_vertices,) belong to one of the `cells` (bool, local) of any rank. Collective."""
     mark = la.vector(geometry.V1.dofmap.index_map)
     mark.array[geometry.V1.dofmap.list[cells]] = 1.0
     mark.scatter_reverse(la.InsertMode.add)  # a node may belong to the region only through a cell of another rank
