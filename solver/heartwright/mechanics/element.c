@@ -128,6 +128,32 @@ void EXPORT heartwright_determinants(const struct muscle *m, double *out) {
   out[1] = sum;
 }
 
+/* out: at every point of every cell F_m (9), S (6), and the work S : (F_m^T (F_m - F0_m)) of the step from u0 to u, all per
+   volume of stress-free muscle. */
+void EXPORT heartwright_stress(const struct muscle *m, const double *p, double *out) {
+  for (long first = 0; first < m->cells; first += W) {
+    struct block b;
+    double y[6 * N] __attribute__((aligned(64)));
+    kinematics(m, first, &b);
+    stress(b.x, p, y);
+    for (int q = 0; q < Q; q++) {
+      const lanes *S = (const lanes *)(y + q * W);
+      lanes M[9], F0[3][3], work = {0};
+      orientation(m, &b, q, M);
+      deformation(b.u0, q, b.B[q], M, F0);
+      for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++)
+          for (int k = 0; k < 3; k++) work += S[VOIGT[j][k] * Q] * b.F[q][i][j] * (b.F[q][i][k] - F0[i][k]);
+      for (int l = 0; l < W && first + l < m->cells; l++) {
+        double *to = out + 16 * (Q * (first + l) + q);
+        for (int k = 0; k < 9; k++) to[k] = b.F[q][k / 3][k % 3][l];
+        for (int k = 0; k < 6; k++) to[9 + k] = S[k * Q][l];
+        to[15] = work[l];
+      }
+    }
+  }
+}
+
 /* r += int P : grad w + rho a . w,  a = ((u - u0) rate - v) rate. */
 void EXPORT heartwright_residual(const struct muscle *m, const double *p, double rho, double rate, double *r) {
   for (long first = 0; first < m->cells; first += W) {

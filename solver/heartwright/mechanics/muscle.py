@@ -22,6 +22,7 @@ from heartwright.mechanics.pointwise import Pointwise
 
 LANES = 4  # cells per block: the tangents of more would not stay in the first-level cache
 POINTER = ctypes.c_void_p
+VOIGT = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
 FRAME = tuple(ufl.as_vector(row) for row in np.eye(3).tolist())  # f0, s0, n0 in the muscle's own frame
 
 
@@ -48,8 +49,9 @@ class Fields:
 
 
 class Muscle:
-    """Residual, tangent and least det F of the volume term on this rank's cells.
+    """Residual, tangent and least det F of the volume term on this rank's cells, and the stress in them.
 
+    weights: of the quadrature points on the reference cell.
     potential: Ψ as a function of (C, C0, Ta, Ka, s), in kPa; density in mg/mm³ and rate = 1/dt in 1/ms.
     """
 
@@ -65,9 +67,9 @@ class Muscle:
         arrays = {field.name: getattr(fields, field.name).x.array for field in dataclasses.fields(fields)}
         pointers = {name: array.ctypes.data for name, array in (self._tables | arrays).items()}
         self._struct = _Struct(cells=cells, **pointers)
-        points, weights = basix.make_quadrature(basix.CellType.tetrahedron, degree)
+        points, self.weights = basix.make_quadrature(basix.CellType.tetrahedron, degree)
         self._law, source = _law(geometry.mesh, potential)
-        self._library = _compile(geometry.comm, _tables(points, weights) + source)
+        self._library = _compile(geometry.comm, _tables(points, self.weights) + source)
 
     def residual(self, r: np.ndarray) -> None:
         """Add to r, a local blocked P2 array with ghosts."""
@@ -83,6 +85,19 @@ class Muscle:
         out = np.zeros(2)
         self._library.heartwright_determinants(ctypes.byref(self._struct), out.ctypes.data)
         return float(out[0]) if np.isfinite(out[1]) else np.nan
+
+    def stress(self, before: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the muscle bears at the quadrature points of this rank's cells, at the end of a step from `before` to u.
+
+        `before`: the displacement at its start, like u. Returns F_m = F M (cells, points, 3, 3), S = ∂Ψ/∂E in the
+        muscle's own frame (cells, points, 3, 3; kPa), and the work S : Fᵀ(F - F_before) (cells, points; kPa). S and
+        work are per volume of stress-free muscle.
+        """
+        struct, p = _Struct.from_buffer_copy(self._struct), self._law.values()
+        struct.u0 = before.ctypes.data
+        out = np.zeros((struct.cells, len(self.weights), 16))
+        self._library.heartwright_stress(ctypes.byref(struct), p.ctypes.data, out.ctypes.data)
+        return out[..., :9].reshape(*out.shape[:2], 3, 3), out[..., 9 + VOIGT], out[..., 15]
 
     def _arguments(self) -> tuple:
         p = self._law.values()
@@ -149,8 +164,9 @@ def _compile(comm, generated: str) -> ctypes.CDLL:
     library = native.library_on(comm, head + generated + kernel, "muscle")
     real = ctypes.c_double
     library.heartwright_determinants.argtypes = [POINTER, POINTER]
+    library.heartwright_stress.argtypes = [POINTER, POINTER, POINTER]
     library.heartwright_residual.argtypes = [POINTER, POINTER, real, real, POINTER]
     library.heartwright_tangent.argtypes = [POINTER, POINTER, real, real, POINTER, POINTER]
-    for function in (library.heartwright_determinants, library.heartwright_residual, library.heartwright_tangent):
-        function.restype = None
+    for name in ("determinants", "stress", "residual", "tangent"):
+        getattr(library, f"heartwright_{name}").restype = None
     return library
