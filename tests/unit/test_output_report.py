@@ -35,7 +35,7 @@ def row(t: float, weakness: float) -> dict[str, float]:
     found = dict.fromkeys(UNITS, 0.0) | {"time": t, "blood_volume": 5000.0}
     found |= {"lv_pressure": 8 + 112 * squeeze, "lv_volume": 130 - 70 * squeeze, "la_pressure": 8 + 2 * squeeze}
     found |= {"rv_pressure": 4 + 20 * squeeze, "rv_volume": 140 - 75 * squeeze, "arterial_pressure": 80 + 35 * squeeze}
-    found |= {"flow_aortic": 300 * squeeze, "valve_aortic": float(squeeze > 0.5), "valve_mitral": float(squeeze < 0.1)}
+    found |= {"flow_aortic": 300 * squeeze, "valve_aortic": float(150 < t < 230), "valve_mitral": float(squeeze < 0.1)}
     found |= {"lv_radial_stretch": 1.2 + 0.5 * squeeze, "lv_thickness_stretch": 1.2 + 0.36 * squeeze}
     found |= {"lv_circumferential_stretch": 1.25 - 0.25 * squeeze, "lv_longitudinal_stretch": 1.0 - 0.2 * squeeze}
     found |= {"lv_twist": 2.0 + 15.0 * squeeze, "lv_slice_distance": 50.0}

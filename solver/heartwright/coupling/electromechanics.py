@@ -109,7 +109,7 @@ class Heart:
         for name, stress in (("fibre", fibre), ("cross_fibre", across)):
             found = zip(PERCENTILES, self.stress.percentiles(stress), strict=True)
             columns |= {f"{name}_stress_p{percent}": (values, "kPa") for percent, values in found}
-        columns["power"] = (self.stress.total(power) / self.stress.total(self.stress.volume) / ML, "mW/mL")
+        columns["power"] = (self.stress.per_volume(power), "mW/mL")
         return {
             f"{name}_{region}": (float(value), unit)
             for name, (values, unit) in columns.items()

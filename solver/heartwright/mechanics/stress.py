@@ -13,6 +13,7 @@ import numpy as np
 
 from heartwright.mechanics.wall import Wall
 from heartwright.mesh.segments import Segments
+from heartwright.units import ML
 
 PERCENTILES = (50, 95, 99)
 
@@ -32,9 +33,11 @@ class Stress:
         """Those of PERCENTILES (a row each) of a stress in the cells, for every region by volume. Collective."""
         return np.array([_percentiles(*self._everywhere(stress, cells)) for cells in self.regions.values()]).T
 
-    def total(self, values: np.ndarray) -> np.ndarray:
-        """The sum of cells' values over every region. Collective."""
-        return self.comm.allreduce(np.array([values[cells].sum() for cells in self.regions.values()]))
+    def per_volume(self, power: np.ndarray) -> np.ndarray:
+        """Power (mW) of the cells of every region per volume of their muscle, in mW/mL. Collective."""
+        sums = [[values[cells].sum() for values in (power, self.volume)] for cells in self.regions.values()]
+        total, volume = self.comm.allreduce(np.array(sums)).T
+        return total / (volume / ML)
 
     def in_cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Fibre and cross-fibre stress (kPa) and power (mW) of this rank's cells.

@@ -133,7 +133,7 @@ def _loop_area(volume: np.ndarray, pressure: np.ndarray) -> float:
 
 def _strains(beat: Series) -> dict[str, Metric]:
     """Strains, thickening, twist and torsion of the left ventricle at end-systole, from end-diastole on."""
-    diastole, systole = int(beat["lv_volume"].argmax()), int(beat["lv_volume"].argmin())
+    diastole, systole = extremes(beat)
     found = {}
     for name, stretch in STRAINS.items():
         column = beat[f"lv_{stretch}_stretch"]
@@ -141,6 +141,18 @@ def _strains(beat: Series) -> dict[str, Metric]:
     twist = float(beat["lv_twist"][systole] - beat["lv_twist"][diastole])
     torsion = 10 * twist / float(beat["lv_slice_distance"][diastole])  # per mm to per cm
     return found | {"twist": {"value": twist, "unit": "deg"}, "torsion": {"value": torsion, "unit": "deg/cm"}}
+
+
+def extremes(beat: Series) -> tuple[int, int]:
+    """Rows of end-diastole, the largest volume of the left ventricle, and of end-systole.
+
+    Systole ends where the aortic valve closes; the least volume, where it does not: what a closed valve leaks would
+    move that to the end of relaxation.
+    """
+    diastole = int(beat["lv_volume"].argmax())
+    is_open = beat["valve_aortic"] > 0.5
+    closes = np.flatnonzero(is_open[:-1] & ~is_open[1:]) + 1
+    return diastole, int(closes[-1]) if len(closes) else int(beat["lv_volume"].argmin())
 
 
 def strain(before, after) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from heartwright.output.metrics import STRAINS, Series
+from heartwright.output.metrics import STRAINS, Series, extremes
 
 matplotlib.use("Agg")
 
@@ -109,8 +109,8 @@ def traces(runs: Mapping[str, Series]) -> Figure:
 
 
 def strain(series: Series) -> Figure:
-    """Strains of the left ventricle from its largest volume on, and its twist, over time."""
-    diastole = int(series["lv_volume"].argmax())
+    """Strains of the left ventricle from end-diastole on, and its twist, over time."""
+    diastole, _ = extremes(series)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8, 5), layout="constrained")
         strains, twist = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from heartwright.output.metrics import Series, last_beat, strain
+from heartwright.output.metrics import Series, extremes, last_beat, strain
 
 # Strains of segments, and the stretches they come from.
 STRAINS = {f"{name}_strain": name for name in ("longitudinal", "circumferential", "radial")}
@@ -15,14 +15,13 @@ def of_last_beat(segments: Series, series: Series, period: float) -> dict[str, d
     """The last whole beat, or all there is if that is less: name -> {unit, values: {region: number}}.
 
     `segments` as written to segments.csv, `series` to series.csv. Strains and thickening [%] are those at end-systole
-    of muscle at end-diastole, the instants of the least and the largest volume of the left ventricle; stresses [kPa]
+    of muscle at end-diastole, see `metrics.extremes`; stresses [kPa]
     those at either (`_ed`, `_es`); work [mJ/mL] what the muscle has given off. None: not to be measured.
     """
     if len(segments["time"]) < 2 or "lv_volume" not in series:
         return {}
     beat, whole = last_beat(segments, period), last_beat(series, period)
-    volume = np.interp(beat["time"], whole["time"], whole["lv_volume"])
-    diastole, systole = int(volume.argmax()), int(volume.argmin())
+    diastole, systole = (int(np.abs(beat["time"] - whole["time"][row]).argmin()) for row in extremes(whole))
 
     def of(quantity: str, unit: str, value: Callable[[np.ndarray], float]) -> dict:
         columns = {name.removeprefix(f"{quantity}_"): x for name, x in beat.items() if name.startswith(f"{quantity}_")}
