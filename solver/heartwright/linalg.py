@@ -139,6 +139,9 @@ class Nonlinear(Protocol):
     def admissible(self) -> bool:
         """Whether the equations make sense at the present (u, p); the same answer on every rank."""
 
+    def diagnosis(self) -> str:
+        """Where (u, p) is at its worst, for the message of a failure; the same on every rank."""
+
 
 class LaggedNewton:
     """Newton's method with a border of few unknowns, one factorisation serving many iterations.
@@ -185,7 +188,7 @@ class LaggedNewton:
             elif previous:
                 self.rate = size / previous
             if not np.isfinite(size) or self.rate > 10:
-                raise self._failed(f"diverges in iteration {k} (increment {size:.2g} mm)")
+                raise self._failed(problem, f"diverges in iteration {k} (increment {size:.2g} mm)")
             full = self._advance(problem, dp)
             self.iterations += 1
             border = problem.border()
@@ -198,7 +201,7 @@ class LaggedNewton:
             ):
                 return k
             previous = size
-        raise self._failed(f"no convergence in {max_it} iterations (increment {size:.2g} mm)")
+        raise self._failed(problem, f"no convergence in {max_it} iterations (increment {size:.2g} mm)")
 
     def once(self, problem: Nonlinear) -> float:
         """A single full step of Newton's method, with a new factorisation; returns |du|_inf."""
@@ -210,9 +213,9 @@ class LaggedNewton:
         self.iterations += 1
         return size
 
-    def _failed(self, reason: str) -> SolveFailed:
+    def _failed(self, problem: Nonlinear, reason: str) -> SolveFailed:
         self.stale = True
-        return SolveFailed(self.equation, reason)
+        return SolveFailed(self.equation, f"{reason}; {problem.diagnosis()}")
 
     def _factor(self, problem: Nonlinear, C: Sequence[PETSc.Vec]) -> None:
         """A new K, its factors, and Z."""
@@ -223,7 +226,7 @@ class LaggedNewton:
         self.linear.ksp.setUp()
         pc.setReusePreconditioner(True)
         if pc.getFailedReason():
-            raise self._failed(f"factorisation failed{_mumps_report(pc)}")
+            raise self._failed(problem, f"factorisation failed{_mumps_report(pc)}")
         for row, z in zip(C, self.Z, strict=True):
             self.linear.solve(row, z)
         self.mixing.forget()
@@ -262,7 +265,7 @@ class LaggedNewton:
                 return False
             problem.move(self.du, dp, -length)
             length /= 2
-        raise self._failed("no part of the increment keeps the determinant of F positive")
+        raise self._failed(problem, "no part of the increment keeps the determinant of F positive")
 
     def destroy(self) -> None:
         self.linear.destroy()

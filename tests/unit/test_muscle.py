@@ -131,8 +131,19 @@ def _frames(wall, u, M):
 def test_the_least_determinant_is_that_of_the_deformation(wall):
     points, _ = basix.make_quadrature(basix.CellType.tetrahedron, 4)
     J = fem.Expression(ufl.det(ufl.Identity(3) + ufl.grad(wall.u)), points, jit_options=QUICK)
-    cells = np.arange(len(wall.muscle.nodes), dtype=np.int32)
-    assert wall.muscle.least_determinant() == pytest.approx(J.eval(wall.geometry.mesh, cells).min(), rel=1e-12)
+    values = J.eval(wall.geometry.mesh, np.arange(len(wall.muscle.nodes), dtype=np.int32))
+    lowest, cell = wall.muscle.least_determinant()
+    assert lowest == pytest.approx(values.min(), rel=1e-12) and values[cell].min() == values.min()
+
+
+def test_a_diagnosis_names_the_most_compressed_element_by_its_number_in_the_input(wall):
+    lowest, cell = wall.muscle.least_determinant()
+    corners = wall.geometry.points[wall.geometry.V1.dofmap.list[cell]]
+    x, y, z = corners.mean(axis=0)
+    number = wall.geometry.mesh.topology.original_cell_index[cell]
+    assert wall.diagnosis() == (
+        f"most compressed is element {number} at ({x:.1f}, {y:.1f}, {z:.1f}) mm, to {lowest:.2g} of its volume"
+    )
 
 
 def test_a_displacement_that_is_no_number_is_not_admissible(wall):

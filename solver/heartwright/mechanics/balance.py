@@ -75,5 +75,19 @@ class Balance:
 
     def admissible(self, least: float = 0.0) -> bool:
         """Whether u is finite and det F above `least` at every quadrature point of every rank. Collective."""
-        lowest = self.muscle.least_determinant()
+        lowest, _ = self.muscle.least_determinant()
         return bool(self.comm.allreduce(-1.0 if np.isnan(lowest) else lowest, MPI.MIN) > least)
+
+    def diagnosis(self) -> str:
+        """Where u strains the wall most, for the message of a failure. Collective."""
+        lowest, cell = self.muscle.least_determinant()
+        found = (np.inf, -1, np.zeros(3))
+        if cell >= 0 and np.isfinite(lowest):
+            corners = self.geometry.points[self.geometry.V1.dofmap.list[cell]]
+            found = lowest, int(self.geometry.mesh.topology.original_cell_index[cell]), corners.mean(axis=0)
+        lowest, element, centre = min(self.comm.allgather(found), key=lambda one: one[:2])
+        if not np.isfinite(lowest):
+            return "the displacement is not finite"
+        place = ", ".join(f"{x:.1f}" for x in centre)
+        much = f"to {lowest:.2g} of its volume" if lowest > 0 else "turned inside out"
+        return f"most compressed is element {element} at ({place}) mm, {much}"

@@ -105,10 +105,10 @@ static void kinematics(const struct muscle *m, long first, struct block *b) {
   interpolate(m, b, m->stiffening, b->x + 14 * N);
 }
 
-/* out: the least det(I + grad u) at any point (huge where there are no cells), and the sum of all, which is not finite if
-   one of them is not. */
+/* out: the least det(I + grad u) at any point (huge where there are no cells), the sum of all, which is not finite if one
+   of them is not, and the cell of the least. */
 void EXPORT heartwright_determinants(const struct muscle *m, double *out) {
-  double low = 1e300, sum = 0.0;
+  double low = 1e300, sum = 0.0, cell = -1.0;
   for (long first = 0; first < m->cells; first += W) {
     struct block b;
     load(m, first, &b);
@@ -119,13 +119,14 @@ void EXPORT heartwright_determinants(const struct muscle *m, double *out) {
       deformation(b.u, q, B, M, F);
       lanes d = determinant(&F[0][0]) / determinant(M);
       for (int l = 0; l < W; l++) {
-        low = d[l] < low ? d[l] : low;
+        if (d[l] < low) low = d[l], cell = b.cell[l];
         sum += d[l];
       }
     }
   }
   out[0] = low;
   out[1] = sum;
+  out[2] = cell;
 }
 
 /* out: at every point of every cell F_m (9), S (6), and the work S : (F_m^T (F_m - F0_m)) of the step from u0 to u, all per

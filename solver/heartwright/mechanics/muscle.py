@@ -80,11 +80,11 @@ class Muscle:
         where that is negative, transposed to block -1 - place."""
         self._library.heartwright_tangent(*self._arguments(), place.ctypes.data, values.ctypes.data)
 
-    def least_determinant(self) -> float:
-        """The least det F at any quadrature point of this rank; nan if u is not finite."""
-        out = np.zeros(2)
+    def least_determinant(self) -> tuple[float, int]:
+        """The least det F at any quadrature point of this rank, nan if u is not finite, and its cell (-1: no cells)."""
+        out = np.zeros(3)
         self._library.heartwright_determinants(ctypes.byref(self._struct), out.ctypes.data)
-        return float(out[0]) if np.isfinite(out[1]) else np.nan
+        return (float(out[0]) if np.isfinite(out[1]) else np.nan), int(out[2])
 
     def stress(self, before: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What the muscle bears at the quadrature points of this rank's cells, at the end of a step from `before` to u.

@@ -12,6 +12,7 @@ import numpy as np
 
 from heartwright.errors import InputError
 from heartwright.linalg import LaggedNewton
+from heartwright.mechanics import support
 from heartwright.mechanics.filling import Loaded, fill, prestress
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mechanics.wall import Wall
@@ -57,6 +58,7 @@ class Solid:
         self.geometry, self.spec, self.cavities, self.dt = geometry, spec, dict(cavities), dt
         if spec.prestress and set(spec.prestress) != set(cavities):
             raise InputError(f"mechanics: prestress: give one pressure for each cavity: {', '.join(cavities)}")
+        support.require(geometry, spec.boundaries)
         self.wall = Wall(geometry, spec, rule, list(cavities.values()), body_force)
         self.u = self.wall.u
         self._v_before = np.zeros_like(self.wall.v.x.array)  # velocity of the step before the last, for the first guess
