@@ -136,6 +136,9 @@ class Nonlinear(Protocol):
     def move(self, du: PETSc.Vec, dp: np.ndarray, length: float) -> None:
         """u += length du, p += length dp."""
 
+    def size(self, du: PETSc.Vec) -> float:
+        """How far an increment goes: |du|_inf of those of the u that are lengths."""
+
     def admissible(self) -> bool:
         """Whether the equations make sense at the present (u, p); the same answer on every rank."""
 
@@ -181,10 +184,10 @@ class LaggedNewton:
             fresh = self.stale
             if self.stale:
                 self._factor(problem, border[1])
-            dp, size = self._increment(border)
+            dp, size = self._increment(problem, border)
             if previous and size > self.SLOW * previous and not fresh:
                 self._factor(problem, border[1])
-                dp, size = self._increment(border)
+                dp, size = self._increment(problem, border)
             elif previous:
                 self.rate = size / previous
             if not np.isfinite(size) or self.rate > 10:
@@ -208,7 +211,7 @@ class LaggedNewton:
         border = problem.border()
         problem.residual(self.r)
         self._factor(problem, border[1])
-        dp, size = self._increment(border)
+        dp, size = self._increment(problem, border)
         problem.move(self.du, dp, 1.0)
         self.iterations += 1
         return size
@@ -234,8 +237,8 @@ class LaggedNewton:
         self.rate = 1.0
         self.factorisations += 1
 
-    def _increment(self, border) -> tuple[np.ndarray, float]:
-        """The plain increment: du into self.du; returns dp and |du|_inf."""
+    def _increment(self, problem: Nonlinear, border) -> tuple[np.ndarray, float]:
+        """The plain increment: du into self.du; returns dp and the size of du."""
         c, C, D = border
         self.linear.solve(self.r, self.du)
         self.du.scale(-1.0)
@@ -244,7 +247,7 @@ class LaggedNewton:
             S = D + np.array([[row.dot(z) for z in self.Z] for row in C])
             dp = np.linalg.solve(S, -c - np.array([row.dot(self.du) for row in C]))
             self.du.maxpy(dp, self.Z)
-        return dp, self.du.norm(PETSc.NormType.NORM_INFINITY)
+        return dp, problem.size(self.du)
 
     def _advance(self, problem: Nonlinear, dp: np.ndarray) -> bool:
         """Take the mixed increment, or as much of the plain one as is admissible; returns whether it was all of it."""

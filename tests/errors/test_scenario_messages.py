@@ -89,6 +89,15 @@ TEXTS = {
         GOOD.replace("mechanics: {}", "mechanics: {passive: {type: holzapfel_ogden, b_f: -2}}"),
         "s.yaml:5: mechanics.passive.b_f: must be greater than 0, got -2",
     ),
+    "Poisson ratio 0.5": (
+        GOOD.replace("mechanics: {}", "mechanics: {bulk_modulus: null}"),
+        "s.yaml:5: mechanics: with an infinite bulk_modulus (Poisson ratio 0.5) the pressure is an unknown: "
+        "set `element: P2P1`",
+    ),
+    "no element": (
+        GOOD.replace("mechanics: {}", "mechanics: {element: P3}"),
+        "s.yaml:5: mechanics.element: must be 'P2' or 'P2P1', got 'P3'",
+    ),
     "no law": (
         GOOD.replace("mechanics: {}", "mechanics: {passive: {type: mooney_rivlin}}"),
         "s.yaml:5: mechanics.passive: unknown type 'mooney_rivlin'; known: guccione, holzapfel_ogden, neo_hooke, usyk",

@@ -38,7 +38,7 @@ class Loaded:
 
     def __init__(self, wall: Balance):
         self.wall = wall
-        self.residual, self.tangent = wall.residual, wall.tangent
+        self.residual, self.tangent, self.size = wall.residual, wall.tangent, wall.size
         self.admissible, self.diagnosis = wall.admissible, wall.diagnosis
 
     def border(self):

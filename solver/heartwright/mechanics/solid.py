@@ -131,12 +131,17 @@ class Solid:
             "v_before": self._v_before,
         }
         prestrain = wall.prestrain.state() if wall.prestrain else {}
-        return motion | prestrain | {"p": self.p, "p_rate": self.p_rate, "p_rate_before": self._p_rate_before}
+        pressure = {"q": wall.q.x.array} if wall.incompressible else {}
+        return (
+            motion | pressure | prestrain | {"p": self.p, "p_rate": self.p_rate, "p_rate_before": self._p_rate_before}
+        )
 
     def rows(self) -> dict[str, Rows]:
         numbered = dict.fromkeys(
             ("slack", "u", "u0", "v", "v_before"), rows.of_quadratic_nodes(self.geometry, self.wall.V)
         )
+        if self.wall.incompressible:
+            numbered["q"] = rows.of_vertices(self.geometry)
         if self.wall.prestrain:
             points = rows.of_points(self.geometry, self.wall.frame.function_space)
             numbered |= dict.fromkeys(self.wall.prestrain.state(), points)
