@@ -102,8 +102,14 @@ def _point_on(model, surface: int) -> np.ndarray:
 
 
 def _set_sizes(gmsh, shape: Shape) -> None:
-    for option in ("Mesh.MeshSizeMin", "Mesh.MeshSizeMax"):
-        gmsh.option.setNumber(option, shape.size)
+    apex = getattr(shape, "apex_size", None) or shape.size
+    gmsh.option.setNumber("Mesh.MeshSizeMin", min(apex, shape.size))
+    gmsh.option.setNumber("Mesh.MeshSizeMax", max(apex, shape.size))
+    if apex != shape.size:
+        depth = shape.base_height + shape.length + shape.apex_wall
+        field = gmsh.model.mesh.field.add("MathEval")
+        gmsh.model.mesh.field.setString(field, "F", f"({shape.size} * (z + {depth}) - {apex} * z) / {depth}")
+        gmsh.model.mesh.field.setAsBackgroundMesh(field)
 
 
 def _solid_ellipsoid(occ, centre: tuple[float, ...], axes: tuple[float, ...]) -> tuple[int, int]:

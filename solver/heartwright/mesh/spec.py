@@ -19,7 +19,8 @@ class Ellipsoid(Spec):
 
     Both ellipsoids are centred `base_height` below the base. Defaults: an adult heart without load, cavity 80 mL.
     Land 2015 (doi:10.1098/rspa.2015.0641): radius 7, length 17, wall 3, apex_wall 3, base_height 5 mm.
-    Surfaces: lv_endo, epi, base.
+    Edges are `size` long at the base and `apex_size` at the apex (the same unless given), and between in proportion to
+    the height. Surfaces: lv_endo, epi, base.
     """
 
     type: Literal["ellipsoid"] = "ellipsoid"
@@ -29,6 +30,7 @@ class Ellipsoid(Spec):
     apex_wall: Positive = 8.0
     base_height: Annotated[Length, Field(ge=0)] = 14.0
     size: Positive = 5.0
+    apex_size: Positive | None = None
 
     @model_validator(mode="after")
     def _base_cuts_the_cavity(self):
