@@ -7,11 +7,8 @@ Every case leaves its curves in `ours_CASE.csv`; result.json and curves.png are 
 """
 
 import argparse
-import datetime
-import json
-import os
-import platform
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -26,7 +23,10 @@ from heartwright.mechanics.cavity import Cavity
 from heartwright.mechanics.solid import Solid
 
 matplotlib.use("Agg")
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from result import row, write  # noqa: E402
+
 CASES = ("0A", "0B", "1", "biventricle")
 SAMPLES = np.arange(0.0, 1.0, 0.01)  # s: the times of the published curves
 
@@ -81,7 +81,7 @@ def rows(case: str, others: dict[str, np.ndarray]) -> list[dict]:
     table, names, cost = ours(case)
     if not others:
         return [
-            row(f"{case}, {name}: {which}", value, name[-3:-1], None, None, cost)
+            row(f"{case}, {name[:-5]}: {which}", value, name[-3:-1], cost)
             for name, column in zip(names[1:], table[:, 1:].T, strict=True)
             for which, value in (("least", column.min()), ("greatest", column.max()))
         ]
@@ -89,34 +89,22 @@ def rows(case: str, others: dict[str, np.ndarray]) -> list[dict]:
     mean, low, high = everyone.mean(axis=0), everyone.min(axis=0), everyone.max(axis=0)
     found, made = displacements(table, mean.shape[1]), []
     for i, point in enumerate(monoventricle.PROBES):
-        size = np.linalg.norm(mean[:, i])
+        size, least = np.linalg.norm(mean[:, i]), everyone[:, :, i, 0].min(axis=1)
+        nearest = np.clip(found[:, i], low[:, i], high[:, i]) if case == "0B" else mean[:, i]
+        distance = np.linalg.norm(found[:, i] - nearest) / size
         apart = (np.linalg.norm(everyone[:, :, i] - mean[:, i], axis=(1, 2)) / size).max()
-        if case == "0B":
-            distance = np.linalg.norm(found[:, i] - np.clip(found[:, i], low[:, i], high[:, i])) / size
-            made.append(
-                row(f"case {case}, {point}: L2 distance from all codes' envelope", distance, "1", 0.0, 0.01, cost)
-            )
-        else:
-            distance, source = np.linalg.norm(found[:, i] - mean[:, i]) / size, f"{cost}; the codes: up to {apart:.3f}"
-            made.append(
-                row(f"case {case}, {point}: L2 distance from all codes' mean", distance, "1", 0.0, 0.05, source)
-            )
-        least = everyone[:, :, i, 0].min(axis=1)
-        made.append(
-            row(f"case {case}, {point}: least u_x", found[:, i, 0].min(), "mm", least.min(), least.max(), "all codes")
-        )
+        what, bar = ("envelope", 0.01) if case == "0B" else ("mean", 0.05)
+        source = f"{cost}; the codes from their mean: up to {apart:.3f}"
+        made += [
+            row(f"case {case}, {point}: L2 distance from all codes' {what}", distance, "1", source, high=bar),
+            row(f"case {case}, {point}: least u_x", found[:, i, 0].min(), "mm", "all codes", least.min(), least.max()),
+        ]
     return made
 
 
 def displacements(table: np.ndarray, points: int) -> np.ndarray:
     """(samples, points, 3) in mm."""
     return table[:, 1 : 1 + 3 * points].reshape(-1, points, 3)
-
-
-def row(what: str, value: float, unit: str, low: float | None, high: float | None, source: str) -> dict:
-    value, low, high = (None if number is None else round(float(number), 4) for number in (value, low, high))
-    ok = (low is None or low <= value) and (high is None or value <= high)
-    return {"what": what, "value": value, "unit": unit, "low": low, "high": high, "ok": ok, "source": source}
 
 
 def draw(cases: list[str], published_curves: dict[str, dict[str, np.ndarray]]) -> None:
@@ -155,20 +143,8 @@ def main() -> None:
     cases = [case for case in CASES if (HERE / f"ours_{case}.csv").is_file()]
     others = {case: published(arguments.data / "results", case) for case in cases}
     found = [r for case in cases for r in rows(case, others[case])]
+    write(__file__, found, f"--data FOLDER --cases {' '.join(cases)}")
     draw(cases, others)
-    result = {
-        "name": "arostica2025",
-        "commit": commit.stdout.strip(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "date": datetime.date.today().isoformat(),
-        "ranks": MPI.COMM_WORLD.size,
-        "command": f"python3 benchmarks/arostica2025/run.py --data FOLDER --cases {' '.join(cases)}",
-        "rows": found,
-    }
-    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-    for r in found:
-        verdict, bar = "ok  " if r["ok"] else "FAIL", "" if r["high"] is None else f"[{r['low']}, {r['high']}]"
-        print(f"{verdict} {r['what']:58s} {r['value']:8.3f} {r['unit']:4s} {bar}")
 
 
 if __name__ == "__main__":
