@@ -120,6 +120,8 @@ def _set_sizes(gmsh, shape: Shape) -> None:
         _in_bricks(gmsh.model, shape.size)
     if shape.type == "four_chambers":
         _finer_above(gmsh, shape)
+    if shape.type == "ellipsoid" and shape.apex_size:
+        _graded_to_apex(gmsh, shape, shape.apex_size)
 
 
 def _in_bricks(model, size: float) -> None:
@@ -143,6 +145,16 @@ def _finer_above(gmsh, shape: FourChambers) -> None:
     for key, value in (limits | {"VIn": shape.atrial_size, "VOut": shape.size, "Thickness": shape.size}).items():
         field.setNumber(box, key, value)
     field.setAsBackgroundMesh(box)
+
+
+def _graded_to_apex(gmsh, shape: Ellipsoid, apex_size: float) -> None:
+    """A cell size that goes linearly from that of the base to that of the apex."""
+    depth = shape.base_height + shape.length + shape.apex_wall
+    field = gmsh.model.mesh.field.add("MathEval")
+    gmsh.model.mesh.field.setString(field, "F", f"({shape.size} * (z + {depth}) - {apex_size} * z) / {depth}")
+    gmsh.model.mesh.field.setAsBackgroundMesh(field)
+    gmsh.option.setNumber("Mesh.MeshSizeMin", min(apex_size, shape.size))
+    gmsh.option.setNumber("Mesh.MeshSizeMax", max(apex_size, shape.size))
 
 
 def _solid_ellipsoid(occ, centre: tuple[float, ...], axes: tuple[float, ...]) -> tuple[int, int]:

@@ -38,11 +38,13 @@ class LeftEllipsoid(Spec):
 class Ellipsoid(LeftEllipsoid):
     """A left ventricle; surfaces lv_endo, epi, base.
 
+    Edges are `size` long at the base and `apex_size` at the apex (the same unless given), linear in the height between.
     Land 2015 (doi:10.1098/rspa.2015.0641): radius 7, length 17, wall 3, apex_wall 3, base_height 5 mm.
     """
 
     type: Literal["ellipsoid"] = "ellipsoid"
     size: Positive = 5.0
+    apex_size: Positive | None = None
 
 
 class Biventricle(LeftEllipsoid):
