@@ -55,12 +55,13 @@ def beat_path(folder: Path) -> Path:
 
 
 def activation_map(folder: Path) -> None:
-    """Activation times on the heart from two sides and cut open, isochrones every 10 ms."""
+    """Activation times on the heart from two sides and cut open, isochrones every 10 ms; its network, if it has one."""
     import pyvista
 
-    heart = _heart(fields.read(folder / "fields", -1))
-    times = heart["activation"]
-    heart["activation [ms]"] = times - np.nanmin(times)
+    frame = fields.read(folder / "fields", -1)
+    heart = _heart(frame)
+    begin = np.nanmin(heart["activation"])
+    heart["activation [ms]"] = heart["activation"] - begin
     span = max(10.0, 10 * np.ceil(np.nanmax(heart["activation [ms]"]) / 10))
     style = {
         "scalars": "activation [ms]",
@@ -70,13 +71,23 @@ def activation_map(folder: Path) -> None:
         "nan_color": "#5a5a5a",
         "scalar_bar_args": BAR,
     }
-    plotter = pyvista.Plotter(shape=(1, 3), off_screen=True, window_size=(1500, 560), border=False)
+    network = folder / "purkinje.vtu"
+    panels = 4 if network.exists() else 3
+    plotter = pyvista.Plotter(shape=(1, panels), off_screen=True, window_size=(500 * panels, 560), border=False)
     for column, (shape, angle, title) in enumerate(
         ((heart, 60, "front"), (heart, 240, "back"), (cut_open(heart), 90, "cut open"))
     ):
         plotter.subplot(0, column)
         plotter.add_mesh(shape.extract_surface(), show_scalar_bar=column == 2, **style, **SKIN)
         look(plotter, heart, angle, title)
+    if network.exists():
+        tree = pyvista.read(network)
+        tree.points = tree.points @ frame["axes"].T
+        tree["activation of the network [ms]"] = tree["activation"] - begin
+        plotter.subplot(0, 3)
+        plotter.add_mesh(heart.extract_surface(), color="#e8d8d0", opacity=0.25)
+        plotter.add_mesh(tree, scalars="activation of the network [ms]", cmap="turbo_r", scalar_bar_args=BAR)
+        look(plotter, heart, 60, "Purkinje network, from the first activation of the muscle")
     save(plotter, activation_path(folder))
 
 
