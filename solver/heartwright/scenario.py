@@ -234,6 +234,9 @@ def _named_surfaces(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
     if (ep := scenario.electrophysiology) and ep.fast_endocardium:
         for index, name in enumerate(ep.fast_endocardium.surfaces):
             yield ("electrophysiology", "fast_endocardium", "surfaces", index), name
+    if ep and ep.purkinje and ep.purkinje.tree.type == "grown":
+        for bundle, grown in ep.purkinje.tree.bundles.items():
+            yield ("electrophysiology", "purkinje", "tree", "bundles", bundle, "surface"), grown.surface
 
 
 def _surface_of(where: Where) -> str | None:
@@ -275,8 +278,10 @@ def models(scenario: Scenario) -> list[str]:
 
 
 def inputs(scenario: Scenario) -> list[Path]:
-    """The files a scenario is computed from: its mesh, and models that are not Heartwright's own."""
-    meshes = [name for name in (scenario.mesh.file, *scenario.mesh.also) if name]
+    """The files a scenario is computed from: its mesh and network, and models that are not Heartwright's own."""
+    purkinje = scenario.electrophysiology.purkinje
+    network = purkinje.tree.file if purkinje and purkinje.tree.type == "file" else None
+    meshes = [name for name in (scenario.mesh.file, *scenario.mesh.also, network) if name]
     files = [name for name in models(scenario) if name.endswith(".mmt")]
     return [Path(name) for name in dict.fromkeys([*meshes, *files])]
 
@@ -394,7 +399,7 @@ def _set(tree: Node, text: str) -> Node:
 
 
 def _paths_of_files(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
-    """Every value that names an input file: the mesh, and models given as a file instead of by name."""
+    """Every value that names an input file: the mesh, a network, and models given as a file instead of by name."""
     if isinstance(node.value, dict):
         for key, child in node.value.items():
             yield from _paths_of_files(child, (*path, key))
@@ -402,7 +407,9 @@ def _paths_of_files(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, N
         for index, child in enumerate(node.value):
             yield from _paths_of_files(child, (*path, index))
     elif isinstance(node.value, str) and (
-        path[:2] in (("mesh", "file"), ("mesh", "also")) or (path[-1:] == ("model",) and node.value.endswith(".mmt"))
+        path[:2] in (("mesh", "file"), ("mesh", "also"))
+        or path == ("electrophysiology", "purkinje", "tree", "file")
+        or (path[-1:] == ("model",) and node.value.endswith(".mmt"))
     ):
         yield path, node
 

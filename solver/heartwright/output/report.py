@@ -168,6 +168,7 @@ def _figure(folder: Path, title: str, name: str, figure: Figure, note: str = "")
 
 def _picture(path: Path) -> dict:
     titles = {"activation": "Activation, isochrones every 10 ms", "beat": "End-diastole and end-systole"}
+    titles["purkinje"] = "Purkinje network"
     return {"title": titles[path.stem], "png": base64.b64encode(path.read_bytes()).decode(), "note": ""}
 
 
