@@ -11,7 +11,8 @@ import ufl
 from dolfinx import fem
 
 from heartwright.electrophysiology.conductivity import endocardial_layer
-from heartwright.electrophysiology.spec import ElectrophysiologySpec, Speeds
+from heartwright.electrophysiology.purkinje.network import Network
+from heartwright.electrophysiology.spec import HIS, ElectrophysiologySpec, Speeds
 from heartwright.errors import InputError
 from heartwright.linalg import JIT
 from heartwright.mesh.geometry import Geometry
@@ -74,16 +75,26 @@ class Eikonal:
         self._lower(len(self._x), *pointers, TOLERANCE, active.ctypes.data, T.ctypes.data)
 
 
-def activation(geometry: Geometry, spec: ElectrophysiologySpec, directions: Sequence) -> np.ndarray:
+def activation(
+    geometry: Geometry, spec: ElectrophysiologySpec, directions: Sequence, network: Network | None = None
+) -> np.ndarray:
     """Activation times [ms] of one beat at the local nodes, ghosts included, from the places and starts of the stimuli.
 
-    inf where no wave arrives. Collective. Raises InputError where no speeds are given or a stimulus holds no node.
+    Waves pass between the muscle and its `network` in both directions until neither is lowered any more. inf where no
+    wave arrives. Collective. Raises InputError where no speeds are given or a stimulus holds no node.
     """
     start = np.full(geometry.n_vertices, np.inf)
     for stimulus in spec.stimuli:
-        nodes = select(geometry, stimulus.where)
-        start[nodes] = np.minimum(start[nodes], stimulus.start)
-    return Eikonal(geometry, speed_field(geometry, spec), directions).solve(start)
+        if stimulus.where == HIS:
+            network.fire(stimulus.start)
+        else:
+            nodes = select(geometry, stimulus.where)
+            start[nodes] = np.minimum(start[nodes], stimulus.start)
+    eikonal = Eikonal(geometry, speed_field(geometry, spec), directions)
+    T = eikonal.solve(start)
+    while network and network.exchange(T):
+        T = eikonal.solve(T)
+    return T
 
 
 class Foot:
@@ -97,7 +108,13 @@ class Foot:
     """
 
     def __init__(
-        self, geometry: Geometry, spec: ElectrophysiologySpec, directions: Sequence, onset: float, period: float
+        self,
+        geometry: Geometry,
+        spec: ElectrophysiologySpec,
+        directions: Sequence,
+        network: Network | None,
+        onset: float,
+        period: float,
     ):
         others = [s.name for s in spec.stimuli if s.clock != "ventricles" or s.period or s.count]
         if others:
@@ -105,7 +122,8 @@ class Foot:
                 f"electrophysiology.stimuli: {', '.join(others)}: the reaction-eikonal equation knows one wave per "
                 "cycle: clock ventricles, no period, no count"
             )
-        self.arrival = activation(geometry, spec, directions)[: geometry.V1.dofmap.index_map.size_local] + onset
+        arrival = activation(geometry, spec, directions, network)
+        self.arrival = arrival[: geometry.V1.dofmap.index_map.size_local] + onset
         self.period = period
         self.nodes, self.iterations, self.steps = slice(0), 0, 0
 

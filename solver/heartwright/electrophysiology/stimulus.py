@@ -9,8 +9,8 @@ from heartwright.electrophysiology.spec import Stimulus
 from heartwright.errors import InputError
 
 
-def overlap(stimulus: Stimulus, t: float, dt: float, onset: float, cycle: float) -> float:
-    """The part of [t, t + dt] during which `stimulus` is on [ms].
+def beginnings(stimulus: Stimulus, t: float, dt: float, onset: float, cycle: float) -> list[float]:
+    """When pulses of `stimulus` begin that are on at some time in [t, t + dt] [ms].
 
     Pulse k lasts from start + k T to start + k T + duration, where T is the stimulus' own period or the cycle length;
     `onset` is the onset of ventricular activation within the cycle.
@@ -21,7 +21,12 @@ def overlap(stimulus: Stimulus, t: float, dt: float, onset: float, cycle: float)
     first = max(0, math.floor((t - start - stimulus.duration) / period))
     if stimulus.count is not None:
         last = min(last, stimulus.count - 1)
-    pulses = (start + k * period for k in range(first, last + 1))
+    return [start + k * period for k in range(first, last + 1)]
+
+
+def overlap(stimulus: Stimulus, t: float, dt: float, onset: float, cycle: float) -> float:
+    """The part of [t, t + dt] during which `stimulus` is on [ms]; arguments as for `beginnings`."""
+    pulses = beginnings(stimulus, t, dt, onset, cycle)
     return sum(max(0.0, min(t + dt, on + stimulus.duration) - max(t, on)) for on in pulses)
 
 

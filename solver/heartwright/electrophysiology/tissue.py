@@ -13,9 +13,11 @@ from heartwright.electrophysiology.cells import Population, require_resolved
 from heartwright.electrophysiology.conductivity import conductivity_fields, domain_fields, muscle_of
 from heartwright.electrophysiology.diffusion import Diffusion, conductivity_tensor
 from heartwright.electrophysiology.ecg import PseudoECG
+from heartwright.electrophysiology.purkinje.junctions import Junctions
+from heartwright.electrophysiology.purkinje.network import Network
 from heartwright.electrophysiology.quadratic import Quadratic
 from heartwright.electrophysiology.repolarisation import Repolarisation
-from heartwright.electrophysiology.spec import LUMPED, ElectrophysiologySpec
+from heartwright.electrophysiology.spec import HIS, LUMPED, ElectrophysiologySpec
 from heartwright.electrophysiology.stimulus import Stimulation
 from heartwright.errors import SolveFailed
 from heartwright.mesh import rows
@@ -73,8 +75,17 @@ class Tissue:
         self.muscle = nodes_of_cells(geometry, muscle_cells)[: self.n]
         require_resolved(spec.cells, dt, geometry.comm)
         self.cells = Population(spec.cells, nodes_of, self.muscle, geometry.comm, spec.precision)
-        stimuli = [] if spec.equation == "reaction_eikonal" else spec.stimuli
-        self.stimulation = Stimulation(stimuli, nodes_of, self.n, onset, period)
+        self.cells.rest(self._v)
+        self.network = Network(geometry, spec.purkinje) if spec.purkinje else None
+        self.sources: list[Stimulation | Junctions] = []
+        self.junctions: Junctions | None = None
+        if spec.equation != "reaction_eikonal":
+            of_muscle = [stimulus for stimulus in spec.stimuli if stimulus.where != HIS]
+            self.sources.append(Stimulation(of_muscle, nodes_of, self.n, onset, period))
+            if self.network:
+                of_his = [stimulus for stimulus in spec.stimuli if stimulus.where == HIS]
+                self.junctions = Junctions(self.network, of_his, self._v, onset, period)
+                self.sources.append(self.junctions)
         solver = spec.chi * spec.Cm, LUMPED[spec.mass], spec.tolerance, self.watch
         match spec.equation:
             case "monodomain":
@@ -89,10 +100,9 @@ class Tissue:
                 self.diffusion = Bidomain(geometry, sigma, outside, *solver, muscle_cells)
             case "reaction_eikonal":
                 sigma = conductivity_tensor(eikonal.conductivity_field(geometry, spec), directions)
-                self.diffusion = eikonal.Foot(geometry, spec, directions, onset, period)
+                self.diffusion = eikonal.Foot(geometry, spec, directions, self.network, onset, period)
         self._ecg = PseudoECG.around(geometry, sigma, spec.ecg)
 
-        self.cells.rest(self._v)
         self.v.x.scatter_forward()
         self._calcium = fem.Function(geometry.V1, name="calcium")
         self._activation = fem.Function(geometry.V1, name="activation")
@@ -108,7 +118,9 @@ class Tissue:
 
         Raises SolveFailed when the potential is no longer finite.
         """
-        quiet = self._quiet[0] and not self.stimulation.during(t, dt)
+        if self.junctions:
+            self.junctions.fire(t, dt)
+        quiet = self._quiet[0] and not any(source.during(t, dt) for source in self.sources)
         substeps = math.ceil(dt / (self.dt * (QUIET_STEPS if quiet else 1)) - 1e-9)
         h = dt / substeps
         self._begin_cycle(t)
@@ -120,6 +132,8 @@ class Tissue:
             self._react(t + (k - 0.5) * h, h / 2 if last else h)
             self._mark(t + k * h, h, last)
         self._repolarisation.mark(t, dt, self._v, np.isfinite(self.activation[: self.n]))
+        if self.junctions:
+            self.junctions.listen(t, dt, self._v)
         self.v.x.scatter_forward()
         self._activation.x.scatter_forward()
         self._check(h)
@@ -165,7 +179,8 @@ class Tissue:
 
     def state(self) -> State:
         own = {"v": self.v.x.array, "activation": self.activation, "cycle": self._cycle, "quiet": self._quiet}
-        return own | self._repolarisation.state() | self.cells.state() | self.diffusion.state()
+        network = self.junctions.state() if self.junctions else {}
+        return own | self._repolarisation.state() | self.cells.state() | self.diffusion.state() | network
 
     def rows(self) -> dict[str, Rows]:
         every, own = (rows.of_vertices(self.geometry, slice(n)) for n in (None, self.n))
@@ -187,8 +202,8 @@ class Tissue:
 
     def _react(self, t: float, dt: float) -> None:
         with self.watch("ep_cells"):
-            if self.stimulation.update(t, dt):
-                self.cells.stimulate(self.stimulation.current)
+            if any([source.update(t, dt) for source in self.sources]):  # all of them, not up to the first
+                self.cells.stimulate(sum(source.current for source in self.sources))
             self._before[:] = self._v
             self.cells.react(t, dt, self._v)
 
