@@ -327,7 +327,7 @@ class Simulation:
 def build(scenario: Scenario, comm: MPI.Comm) -> Heart:
     """The heart a scenario describes, its mesh read or made, nothing stepped yet."""
     geometry = geometries.build(scenario.mesh, comm)
-    fine = geometry.refined(scenario.mesh.refine)
+    fine = geometry.refined(scenario.mesh.refine + scenario.electrophysiology.halvings)
     time_, cavities = scenario.time, scenario.circulation.cavities
     fibres = directions(fine, scenario.mesh.fibres, "DG0")
     return Heart(

@@ -34,6 +34,7 @@ class Geometry:
     regions, region: names of regions of the tissue -> their numbers, and the number of every local cell, 0 in none.
     levels, parent_cells: how often it was refined, and the local parent cell of every local cell.
     part_of, parent_vertices: the heart that this is a part of, if it is one, and the dof there of every local P1 dof.
+    coarser: the mesh before the last refinement, and its local cell that every local cell is a part of.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Geometry:
         self._node = np.zeros(self.n_vertices, dtype=np.int64)
         self._node[self.V1.dofmap.list] = mesh.geometry.dofmap
         self.input_vertex = input_vertex_of_node[self._node]
+        self.coarser: tuple[dmesh.Mesh, np.ndarray] | None = None
         self.regions: dict[str, int] = {}
         self.region = np.zeros(len(mesh.geometry.dofmap), dtype=np.int32)
         self.part_of: Geometry | None = None
@@ -170,10 +172,12 @@ class Geometry:
         vertex = np.zeros(len(self.mesh.geometry.x), dtype=np.int64)
         vertex[self._node] = self.input_vertex
         for _ in range(levels):
+            coarser = mesh
             mesh, vertex, facets, into = refine.split(mesh, vertex, facets)
             parents = parents[into]
         deeper = self.levels + levels
         child = Geometry(mesh, facets, self.names, self.rims, vertex, self.notes, self.digest, deeper, parents)
+        child.coarser = coarser, into
         child.regions, child.region = self.regions, self.region[parents]
         child.cell_fields = {name: values[parents] for name, values in self.cell_fields.items()}
         if self.point_fields:
