@@ -188,11 +188,16 @@ def conductivity_fields(geometry: Geometry, spec: ElectrophysiologySpec, dt: flo
     if fast is not None:
         layer = endocardial_layer(geometry, fast)
         values[layer] = _on_rank_0(geometry.comm, lambda: conductivities(spec, fast.speed_factor, h, dt))
-    scale = np.ones((len(values), 1))
+    values *= region_scale(geometry, spec)[:, None]
+    return field
+
+
+def region_scale(geometry: Geometry, spec: ElectrophysiologySpec) -> np.ndarray:
+    """The factor (local cells,) by which the regions of `spec` conduct less. Collective."""
+    scale = np.ones(len(geometry.V1.dofmap.list))
     for region in spec.regions:
         scale[select_cells(geometry, region.where)] = region.conduction_scale
-    values *= scale
-    return field
+    return scale
 
 
 def endocardial_layer(geometry: Geometry, fast: FastEndocardium) -> np.ndarray:

@@ -168,13 +168,15 @@ class Region(Spec):
 
 
 class Ecg(Spec):
-    """The pseudo-ECG: electrodes in an infinite homogeneous torso.
+    """The twelve leads, by lead fields of a heart in a homogeneous torso.
 
-    `electrodes` (RA, LA, LL, V1 .. V6) override the default placement around the heart's own axes.
+    `electrodes` (RA, LA, LL, V1 .. V6) override the default placement around the heart's own axes. `intracellular` and
+    `extracellular`: the conductivities of the muscle's two spaces (Potse et al. 2006, doi:10.1109/TBME.2006.880875).
     """
 
     electrodes: dict[Literal["RA", "LA", "LL", "V1", "V2", "V3", "V4", "V5", "V6"], Point] = Field(default_factory=dict)
-    torso_conductivity: Annotated[Conductivity, Field(gt=0)] = "0.22 mS/mm"
+    intracellular: Conductivities = Conductivities(fibre="0.3 mS/mm", sheet="0.03 mS/mm", normal="0.03 mS/mm")
+    extracellular: Conductivities = Conductivities(fibre="0.3 mS/mm", sheet="0.12 mS/mm", normal="0.12 mS/mm")
 
 
 class ElectrophysiologySpec(Spec):

@@ -11,7 +11,7 @@ from heartwright.electrophysiology import eikonal
 from heartwright.electrophysiology.cells import Population
 from heartwright.electrophysiology.conductivity import conductivity_fields
 from heartwright.electrophysiology.diffusion import Diffusion, conductivity_tensor
-from heartwright.electrophysiology.ecg import PseudoECG
+from heartwright.electrophysiology.ecg import LeadField
 from heartwright.electrophysiology.purkinje.junctions import Junctions
 from heartwright.electrophysiology.purkinje.network import Network
 from heartwright.electrophysiology.repolarisation import Repolarisation
@@ -82,9 +82,8 @@ class Tissue:
             sigma = conductivity_tensor(conductivity_fields(geometry, spec, dt), directions)
             self.diffusion = Diffusion(geometry, sigma, spec.chi * spec.Cm, spec.tolerance, self.watch)
         else:
-            sigma = conductivity_tensor(eikonal.conductivity_field(geometry, spec), directions)
             self.diffusion = eikonal.Foot(geometry, spec, directions, self.network, onset, period)
-        self._ecg = PseudoECG.around(geometry, sigma, spec.ecg)
+        self._ecg = LeadField.around(geometry, spec, directions)
 
         self.v.x.scatter_forward()
         self._calcium = fem.Function(geometry.V1, name="calcium")
@@ -135,7 +134,7 @@ class Tissue:
         return vector.array
 
     def ecg(self) -> dict[str, float]:
-        """The leads of the pseudo-ECG [mV]; none where there are no electrodes. Collective."""
+        """The twelve leads [mV]; none where there are no electrodes. Collective."""
         return self._ecg.leads(self._v) if self._ecg else {}
 
     def summary(self) -> dict[str, float]:
