@@ -67,7 +67,8 @@ class Bundle(Spec):
     """A bundle branch on the endocardium `surface`: a trunk from `start` to `end`, fascicles that spring from there.
 
     Fascicles have names and the angle they turn by, counter-clockwise as seen from the blood, and are `fascicle_length`
-    long.
+    long. `strands` run from the end of the trunk through the blood to other places of the surface, where four fascicles
+    leave them: the moderator band.
     """
 
     surface: str
@@ -75,6 +76,7 @@ class Bundle(Spec):
     end: Where
     fascicles: dict[str, Angle] = Field(min_length=1)
     fascicle_length: Annotated[Length, Field(gt=0)] = "20 mm"
+    strands: dict[str, Where] = Field(default_factory=dict)
 
 
 def _site(layer: Literal["endo", "epi"], apicobasal: float, rotation: float = 0.0) -> WhereCoordinates:
@@ -85,9 +87,16 @@ def _site(layer: Literal["endo", "epi"], apicobasal: float, rotation: float = 0.
 def _bundles() -> dict[str, Bundle]:
     left = {"anterior": -math.radians(50), "septal": 0.0, "posterior": math.radians(50)}
     right = {"anterior": math.radians(60), "apical": 0.0, "posterior": -math.radians(60)}
+    free_wall = WhereCoordinates(chamber="rv", layer="endo", apicobasal=0.45, rotation=0.0)
     return {
         "left": Bundle(surface="lv_endo", start=_site("endo", 0.9), end=_site("endo", 0.7), fascicles=left),
-        "right": Bundle(surface="rv_endo", start=_site("epi", 0.9), end=_site("epi", 0.5), fascicles=right),
+        "right": Bundle(
+            surface="rv_endo",
+            start=_site("epi", 0.9),
+            end=_site("epi", 0.5),
+            fascicles=right,
+            strands={"moderator": free_wall},
+        ),
     }
 
 
