@@ -31,18 +31,17 @@ class Log:
     def say(self, text: str = "") -> None:
         """A line that stays."""
         self.record(text)
-        if self.screen:
-            self._end_line()
-            print(text, file=self.screen, flush=True)
+        self._end_line()
+        self._show(f"{text}\n")
 
     def step(self, text: str) -> None:
         """One line per step of the time loop."""
         self.record(text)
         if self.terminal:
-            print(f"\r\x1b[K{text}", end="", file=self.screen, flush=True)
+            self._show(f"\r\x1b[K{text}")
             self._open_line = True
         elif self.screen and time.monotonic() - self._last >= self.quiet_for:
-            print(text, file=self.screen, flush=True)
+            self._show(f"{text}\n")
             self._last = time.monotonic()
 
     def close(self) -> None:
@@ -61,7 +60,15 @@ class Log:
             with contextlib.suppress(OSError):
                 lost.close()
 
+    def _show(self, text: str) -> None:
+        """On the screen. A terminal or a pipe that is gone ends what is shown, not the run."""
+        try:
+            if self.screen:
+                print(text, end="", file=self.screen, flush=True)
+        except OSError:
+            self.screen = None
+
     def _end_line(self) -> None:
         if self._open_line:
-            print(file=self.screen, flush=True)
+            self._show("\n")
             self._open_line = False

@@ -19,6 +19,7 @@ from heartwright.errors import InputError, did_you_mean
 from heartwright.explain import explain, place
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mesh.spec import MeshSpec
+from heartwright.mesh.where import Where, WhereNear
 from heartwright.odes.model import list_models
 from heartwright.output.spec import OutputSpec
 from heartwright.pathologies import Pathology
@@ -35,7 +36,10 @@ KEPT = {"output.fields.of"}  # frames that are there would lack the new ones
 SURFACES = {
     "ellipsoid": {"lv_endo", "epi", "base"},
     "biventricle": {"lv_endo", "rv_endo", "epi", "base"},
+    "four_chambers": {"lv_endo", "rv_endo", "la_endo", "ra_endo", "epi", "lpv", "rpv", "svc", "ivc"}
+    | {"mitral", "aortic", "tricuspid", "pulmonary"},
     "slab": {"xmin", "xmax", "ymin", "ymax", "zmin", "zmax"},
+    "strip": {"xmin", "xmax", "ymin", "ymax", "zmin", "zmax"},
     "tube": {"inlet", "outlet", "wall", "inner", "outer"},
     "nozzle": {"inlet", "outlet", "wall"},
 }
@@ -134,6 +138,7 @@ def contradictions(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
         if getattr(scenario, block) is None:
             yield (block,), "is required: a beat needs electrophysiology, mechanics and circulation"
     yield from _late_stimuli(scenario)
+    yield from _other_equations(scenario)
     yield from _implausible(scenario)
     if scenario.mechanics:
         yield from _loose_boundaries(scenario.mechanics)
@@ -162,6 +167,16 @@ def _late_stimuli(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
                 ("electrophysiology", "stimuli", index, "start"),
                 f"stimulus '{stimulus.name}' starts at {start:g} ms, after the end at {end:g} ms",
             )
+
+
+def _other_equations(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
+    """What belongs to another equation than the tissue's, or to tissue that does not beat."""
+    if not (ep := scenario.electrophysiology):
+        return
+    if "phi_e" in scenario.output.fields.of and ep.equation != "bidomain":
+        yield ("output", "fields", "of"), f"phi_e is a field of the bidomain equation, this is {ep.equation}"
+    if ep.bath:
+        yield ("electrophysiology", "bath"), "the mesh of a beating heart is all muscle: a bath is for tissue alone"
 
 
 def _implausible(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
@@ -213,12 +228,22 @@ def _named_surfaces(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
     if mechanics := scenario.mechanics:
         for index, boundary in enumerate(mechanics.boundaries):
             yield ("mechanics", "boundaries", index, "where"), boundary.where
+        for index, region in enumerate(mechanics.regions):
+            if name := _surface_of(region.where):
+                yield ("mechanics", "regions", index, "where"), name
     if (ep := scenario.electrophysiology) and ep.fast_endocardium:
         for index, name in enumerate(ep.fast_endocardium.surfaces):
             yield ("electrophysiology", "fast_endocardium", "surfaces", index), name
     if ep and ep.purkinje and ep.purkinje.tree.type == "grown":
         for bundle, grown in ep.purkinje.tree.bundles.items():
             yield ("electrophysiology", "purkinje", "tree", "bundles", bundle, "surface"), grown.surface
+
+
+def _surface_of(where: Where) -> str | None:
+    """The surface that a place is on or near, if it is one."""
+    if isinstance(where, WhereNear):
+        return where.near
+    return where if isinstance(where, str) and where != "all" else None
 
 
 def load(path: Path | str, overrides: Iterable[str] = ()) -> Scenario:

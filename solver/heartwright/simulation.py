@@ -5,6 +5,7 @@ import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from mpi4py import MPI
 
@@ -24,6 +25,7 @@ from heartwright.errors import (
     HeartwrightError,
     InputError,
     SolveFailed,
+    Stopped,
     StorageError,
 )
 from heartwright.files import write_atomically
@@ -55,8 +57,9 @@ def run(scenario: Scenario, folder: Path, comm: MPI.Comm, hours: float | None = 
         if comm.rank == 0:
             folder.mkdir(parents=True, exist_ok=True)
             write_atomically(folder / "resolved.yaml", scenarios.dump(scenario))
-    simulation = Simulation(scenario, folder, comm, Stop(comm, hours))
-    return simulation.run(simulation.begin)
+    with Stop(comm, hours) as stop:
+        simulation = Simulation(scenario, folder, comm, stop)
+        return simulation.run(simulation.begin)
 
 
 def restart(folder: Path, comm: MPI.Comm, overrides: list[str] | None = None, hours: float | None = None) -> int:
@@ -74,24 +77,42 @@ def restart(folder: Path, comm: MPI.Comm, overrides: list[str] | None = None, ho
         if refused := list(scenarios.refused_changes(before, scenario) if before else ()):
             raise InputError(*(f"{folder}: {change}" for change in refused))
     begun = comm.bcast(bool(checkpoint.existing(folder / "checkpoints")))
-    simulation = Simulation(scenario, folder, comm, Stop(comm, hours))
-    return simulation.run(simulation.resume if begun else simulation.begin)
+    with Stop(comm, hours) as stop:
+        simulation = Simulation(scenario, folder, comm, stop)
+        return simulation.run(simulation.resume if begun else simulation.begin)
 
 
-def estimate(scenario: Scenario, folder: Path, comm: MPI.Comm) -> str:
-    """What a run on these ranks will take, in words, from its first steps, taken in `folder`. Collective."""
+class Needs(NamedTuple):
+    """What a run takes: seconds until the heart is filled and for a step, steps, bytes of memory and on disk."""
+
+    ranks: int
+    filling: float
+    step: float
+    steps: int
+    memory: int
+    disk: int
+
+    def seconds(self, steps: int | None = None) -> float:
+        """The time of the run, or of one of so many steps."""
+        return self.filling + self.step * (self.steps if steps is None else steps)
+
+    def __str__(self) -> str:
+        ranks = f"{self.ranks} rank{'s' if self.ranks > 1 else ''}"
+        return (
+            f"about {_readable(self.seconds())} on {ranks} ({_readable(self.filling)} until the heart is filled, "
+            f"{self.step:.2g} s per step), {self.memory / 1e9:.2g} GB of memory, "
+            f"{self.disk / 1e9:.2g} GB on disk; ask Slurm for a third more time"
+        )
+
+
+def estimate(scenario: Scenario, folder: Path, comm: MPI.Comm) -> Needs:
+    """What a run on these ranks will take, from its first steps, taken in `folder`. Collective."""
     simulation = Simulation(scenario, folder, comm, Stop(comm))
     simulation.begin()
     filled = time.perf_counter() - simulation.started
     step = simulation.probe()
     memory = comm.allreduce(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    total = filled + step * simulation.clock.steps
-    ranks = f"{comm.size} rank{'s' if comm.size > 1 else ''}"
-    return (
-        f"about {_readable(total)} on {ranks} ({_readable(filled)} until the heart is filled, "
-        f"{step:.2g} s per step), {memory / 1e9:.2g} GB of memory, "
-        f"{simulation.recorder.bytes / 1e9:.2g} GB on disk; ask Slurm for a third more time"
-    )
+    return Needs(comm.size, filled, step, simulation.clock.steps, memory, simulation.recorder.bytes)
 
 
 class Simulation:
@@ -115,10 +136,10 @@ class Simulation:
     def run(self, start: Callable[[], None]) -> int:
         """`start` the clock (begin or resume), then step to the end; returns the exit code."""
         try:
-            with self.stop:
-                start()
+            start()
+            with together(self.comm):
                 self._write_run_file("running")
-                return self._loop()
+            return self._loop()
         except InputError:  # found before anything was computed: what lies in the folder stays as it is
             raise
         except Exception as error:
@@ -126,18 +147,27 @@ class Simulation:
             raise
 
     def begin(self) -> None:
-        """Fill the heart to the start of its beat and write the first row and frame."""
+        """Fill the heart to the start of its beat and write the first row and frame.
+
+        Raises Stopped where it is asked to end meanwhile: what is half filled cannot be gone on from.
+        """
         self._note_start()
         try:
-            volumes = self.heart.fill(self.log.step)
+            volumes = self.heart.fill(self._filling)
         except SolveFailed as failure:
+            self.recorder.show_last_state()
             raise SolveFailed(
                 failure.equation,
-                f"{failure.reason}, before the first beat. Try a finer or better mesh, a stiffer passive law, "
-                "or less blood",
+                f"{failure.reason}, before the first beat; how far it came is in last_state.xdmf. "
+                "Try a finer or better mesh, a stiffer passive law, or less blood",
             ) from failure
         self.log.say("filled: " + ", ".join(f"{name} {volume / ML:.1f} mL" for name, volume in volumes.items()))
         self.recorder.begin()
+
+    def _filling(self, line: str) -> None:
+        self.log.step(line)
+        if why := self.stop.reason():
+            raise Stopped(f"{why} before the first beat; heartwright restart begins anew")
 
     def resume(self) -> None:
         """Put the newest good checkpoint back."""
@@ -245,8 +275,8 @@ class Simulation:
     def _record_failure(self, error: Exception) -> None:
         """How the run ended, in run.json and the log. Not collective: a rank may fail alone."""
         code = error.exit_code if isinstance(error, HeartwrightError) else INTERNAL
-        self.log.record(f"failed: {error}")
-        with contextlib.suppress(StorageError):  # where the disk is full, that is the error already
+        self.log.record(f"ended: {error}")
+        with contextlib.suppress(StorageError, OSError):  # where the disk is full, that is the error already
             self._write_run_file(OUTCOMES.get(code, "failed"), code, f"{error}")
             self._note_end(code)
 

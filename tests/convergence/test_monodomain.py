@@ -10,7 +10,7 @@ from dolfinx import fem
 from box import AXES, box
 from heartwright.electrophysiology import tissue as tissue_module
 from heartwright.electrophysiology.diffusion import Diffusion
-from heartwright.electrophysiology.spec import Cells, Conductivities, ElectrophysiologySpec
+from heartwright.electrophysiology.spec import LUMPED, Cells, Conductivities, ElectrophysiologySpec
 from heartwright.electrophysiology.tissue import Tissue
 from heartwright.stopwatch import Stopwatch
 
@@ -48,10 +48,10 @@ def cosine(geometry, t: float = 0.0) -> np.ndarray:
     return np.cos(np.pi * x / SIZE[0]) * np.cos(np.pi * y / SIZE[1]) * np.exp(-rate * t)
 
 
-def diffuse(geometry, dt: float, steps: int) -> fem.Function:
+def diffuse(geometry, dt: float, steps: int, lumped: float = 0.0) -> fem.Function:
     v = fem.Function(geometry.V1)
     v.x.array[:] = cosine(geometry)
-    diffusion = Diffusion(geometry, SIGMA, CAPACITY, 1e-12, Stopwatch())
+    diffusion = Diffusion(geometry, SIGMA, CAPACITY, lumped, 1e-12, Stopwatch())
     for _ in range(steps):
         diffusion.step(0.0, dt, v)
     return v
@@ -63,11 +63,12 @@ def l2(geometry, error: np.ndarray) -> float:
     return fem.assemble_scalar(fem.form(e**2 * geometry.dx)) ** 0.5
 
 
-def test_diffusion_is_second_order_in_space():
+@pytest.mark.parametrize("lumped", [0.0, 1.0])
+def test_diffusion_is_second_order_in_space(lumped):
     errors = []
     for h in (0.25, 0.125, 0.0625):
         geometry = box(SIZE, h)
-        errors.append(l2(geometry, diffuse(geometry, 0.02, 100).x.array - cosine(geometry, 2.0)))
+        errors.append(l2(geometry, diffuse(geometry, 0.02, 100, lumped).x.array - cosine(geometry, 2.0)))
     orders = np.log2(np.array(errors[:-1]) / errors[1:])
     assert orders == pytest.approx(2.0, abs=0.15)
 
@@ -80,12 +81,13 @@ def test_diffusion_is_second_order_in_time():
     assert orders == pytest.approx(2.0, abs=0.15)
 
 
-def test_diffusion_keeps_the_charge():
+@pytest.mark.parametrize("lumped", LUMPED.values(), ids=LUMPED)
+def test_diffusion_keeps_the_charge(lumped):
     geometry = box(SIZE, 0.25)
     v = diffuse(geometry, 0.05, 20)
     v.x.array[:] += 1.0
     before = fem.assemble_scalar(fem.form(v * geometry.dx))
-    Diffusion(geometry, SIGMA, CAPACITY, 1e-12, Stopwatch()).step(0.0, 0.05, v)
+    Diffusion(geometry, SIGMA, CAPACITY, lumped, 1e-12, Stopwatch()).step(0.0, 0.05, v)
     assert fem.assemble_scalar(fem.form(v * geometry.dx)) == pytest.approx(before, rel=1e-12)
 
 

@@ -98,6 +98,26 @@ def test_the_last_entry_wins_where_regions_of_cells_overlap():
     assert tissue.v.x.array[x < 3.9] == pytest.approx(-85.4, abs=0.3)
 
 
+def test_a_step_too_long_for_the_cells_is_refused_with_the_longest_that_is_not(spec):
+    # the sodium current of the upstroke: 14.8 / ms times the share of open channels
+    with pytest.raises(InputError) as refused:
+        Tissue(box((2.0, 1.0, 1.0), 0.5), spec, AXES, dt=0.5)
+    assert str(refused.value) == (
+        "time.dt_ep: 0.5 ms is too long for tentusscher_panfilov_2006, whose potential reacts at 4.43 / ms in its "
+        "upstroke: at most 0.45 ms"
+    )
+
+
+def test_a_stimulus_that_touches_no_node_is_told_the_nearest(spec):
+    beside = PACING.replace(where={"sphere": {"centre": (2.2, 0.5, 3.0), "radius": 0.5}})
+    with pytest.raises(InputError) as refused:
+        bar(spec.replace(stimuli=[beside]))
+    assert str(refused.value) == (
+        "electrophysiology.stimuli: pacing: where: no node in {sphere: {centre: [2.2 mm, 0.5 mm, 3.0 mm], radius: "
+        "0.5 mm}}; the nearest, at (2, 0.5, 1) mm, is 1.51 mm outside"
+    )
+
+
 def test_nodes_without_cells_are_told():
     left = {"box": {"lower": (-1, -1, -1), "upper": (4, 9, 9)}}
     with pytest.raises(InputError, match="some nodes belong to no entry"):

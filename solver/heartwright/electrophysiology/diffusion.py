@@ -24,21 +24,28 @@ def conductivity_tensor(conductivity: fem.Function, directions: Sequence) -> ufl
     return sum(conductivity[i] * ufl.outer(a, a) for i, a in enumerate(directions))
 
 
+def mass(geometry: Geometry, lumped: float, u, w) -> ufl.Form:
+    """(1 − lumped) ∫ u w dx + lumped Σ_T |T|/4 Σ_{i in T} u_i w_i, on linear elements."""
+    share = fem.Constant(geometry.mesh, lumped)
+    at_nodes = geometry.dx(metadata={"quadrature_rule": "vertex", "quadrature_degree": 1})
+    return (1 - share) * u * w * geometry.dx + share * u * w * at_nodes
+
+
 class Diffusion:
-    """(M + dt/2 K) δ = −dt K v, then v += δ, on linear elements with consistent mass.
+    """(M + dt/2 K) δ = −dt K v, then v += δ, on linear elements.
 
-    M = ∫ w v dx and K = ∫ ∇w·σ∇v / (χ Cm) dx are assembled once. The first guess of δ is extrapolated from the two
-    steps before, which leaves conjugate gradients a handful of iterations. They stop when the error of δ, root mean
-    square over the volume, is about `tolerance` [mV]: the same on any number of ranks.
+    M = ∫ w v dx, see `mass`, and K = ∫ ∇w·σ∇v / (χ Cm) dx are assembled once. The first guess of δ is extrapolated
+    from the two steps before, which leaves conjugate gradients a handful of iterations. They stop when the error of δ,
+    root mean square over the volume, is about `tolerance` [mV]: the same on any number of ranks.
 
-    sigma: the conductivity tensor (UFL) in mS/mm; capacity: chi Cm in uF/mm^3.
+    sigma: the conductivity tensor (UFL) in mS/mm; capacity: chi Cm in uF/mm^3; lumped: the share of M that is.
     """
 
-    def __init__(self, geometry: Geometry, sigma, capacity: float, tolerance: float, watch: Stopwatch):
+    def __init__(self, geometry: Geometry, sigma, capacity: float, lumped: float, tolerance: float, watch: Stopwatch):
         u, w = ufl.TrialFunction(geometry.V1), ufl.TestFunction(geometry.V1)
         chi_Cm = fem.Constant(geometry.mesh, capacity)
         self.comm, self.n = geometry.comm, geometry.V1.dofmap.index_map.size_local
-        M = _assemble(u * w * geometry.dx)
+        M = _assemble(mass(geometry, lumped, u, w))
         K = _assemble(ufl.inner(ufl.grad(w), sigma * ufl.grad(u)) / chi_Cm * geometry.dx)
         self._rows, self._columns = M.indptr.astype(np.int32), M.indices
         self.M, self.K = M.data, K.data  # entries in the same order

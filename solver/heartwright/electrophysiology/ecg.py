@@ -8,7 +8,7 @@ import numpy as np
 import ufl
 from dolfinx import fem, la
 
-from heartwright.electrophysiology.conductivity import region_scale
+from heartwright.electrophysiology.conductivity import muscle_of, region_scale
 from heartwright.electrophysiology.diffusion import conductivity_tensor
 from heartwright.electrophysiology.spec import ElectrophysiologySpec
 from heartwright.errors import InputError
@@ -101,7 +101,7 @@ class LeadField:
             _tensor(geometry, sigma, directions) for sigma in (spec.ecg.intracellular, spec.ecg.extracellular)
         )
         scale = fem.Function(fem.functionspace(geometry.mesh, ("DG", 0)))
-        scale.x.array[:] = region_scale(geometry, spec)
+        scale.x.array[:] = region_scale(geometry, spec.regions) * muscle_of(geometry, spec)
         return cls(geometry, scale * inner, outer, electrodes)
 
     def potentials(self, v: np.ndarray) -> dict[str, float]:

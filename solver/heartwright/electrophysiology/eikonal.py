@@ -150,7 +150,7 @@ def speed_field(geometry: Geometry, spec: ElectrophysiologySpec) -> np.ndarray:
     speeds = np.tile([fibre, cross, cross], (len(geometry.V1.dofmap.list), 1))
     if spec.fast_endocardium is not None:
         speeds[endocardial_layer(geometry, spec.fast_endocardium)] *= spec.fast_endocardium.speed_factor
-    return speeds * region_scale(geometry, spec)[:, None] ** 0.5
+    return speeds * region_scale(geometry, spec.regions)[:, None] ** 0.5
 
 
 def _metric(geometry: Geometry, speeds: np.ndarray, directions: Sequence) -> np.ndarray:

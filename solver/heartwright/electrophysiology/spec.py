@@ -34,13 +34,26 @@ class Cells(Spec):
     drugs: list[Drug] = Field(default_factory=list)
 
 
-class Conductivities(Spec):
-    """Monodomain conductivities along the fibre, across it within the sheet, and normal to the sheet."""
+class Anisotropic(Spec):
+    """Conductivities along the fibre, across it within the sheet, and normal to the sheet."""
 
-    type: Literal["conductivity"] = "conductivity"
     fibre: Annotated[Conductivity, Field(gt=0)]
     sheet: Annotated[Conductivity, Field(gt=0)]
     normal: Annotated[Conductivity, Field(gt=0)]
+
+
+class Conductivities(Anisotropic):
+    """Monodomain conductivities."""
+
+    type: Literal["conductivity"] = "conductivity"
+
+
+class Domains(Spec):
+    """Conductivities of both domains; the monodomain equation takes sigma_i sigma_e / (sigma_i + sigma_e)."""
+
+    type: Literal["domains"] = "domains"
+    intracellular: Anisotropic
+    extracellular: Anisotropic
 
 
 class Speeds(Spec):
@@ -170,10 +183,20 @@ class Stimulus(Spec):
 
 
 class Region(Spec):
-    """A region whose conductivities are multiplied by `conduction_scale` (0: dead); later regions win."""
+    """A region whose conductivities are multiplied by `conduction_scale` (0: dead); later regions win.
+
+    Of the bidomain's two domains it is the intracellular one: current still flows around dead cells.
+    """
 
     where: Where
     conduction_scale: Annotated[float, Field(ge=0)] = 1.0
+
+
+class Bath(Spec):
+    """Blood or another fluid around the muscle, for the bidomain equation: cells with all their nodes in `where`."""
+
+    where: Where
+    conductivity: Annotated[Conductivity, Field(gt=0)] = "0.6 S/m"
 
 
 class Ecg(Spec):
@@ -188,15 +211,20 @@ class Ecg(Spec):
     extracellular: Conductivities = Conductivities(fibre="0.3 mS/mm", sheet="0.12 mS/mm", normal="0.12 mS/mm")
 
 
+# How much of the mass is lumped at the nodes.
+LUMPED = {"consistent": 0.0, "selective": 0.5, "lumped": 1.0}
+
+
 class ElectrophysiologySpec(Spec):
     """chi Cm dv/dt = div(sigma grad v) - chi Cm (i_ion - i_stim), i_ion and i_stim per capacitance (uA/uF).
 
+    `bidomain` is this with the potential phi_e of the extracellular domain beside v, and an optional bath.
     `reaction_eikonal` instead starts every cell's action potential when the eikonal equation says a wave arrives.
     """
 
-    equation: Literal["monodomain", "reaction_eikonal"] = "monodomain"
+    equation: Literal["monodomain", "bidomain", "reaction_eikonal"] = "monodomain"
     cells: list[Cells] = Field(default_factory=lambda: [Cells()], min_length=1)
-    conduction: Annotated[Conductivities | Speeds, Field(discriminator="type")] = Speeds(
+    conduction: Annotated[Conductivities | Domains | Speeds, Field(discriminator="type")] = Speeds(
         fibre="0.6 m/s", cross="0.3 m/s"
     )
     chi: Annotated[SurfaceToVolume, Field(gt=0)] = "140 / mm"
@@ -205,9 +233,19 @@ class ElectrophysiologySpec(Spec):
     purkinje: Purkinje | None = None
     stimuli: list[Stimulus] = Field(default_factory=list)
     regions: list[Region] = Field(default_factory=list)
+    bath: Bath | None = None
     ecg: Ecg | None = Ecg()
+    mass: Literal["consistent", "selective", "lumped"] = "consistent"
     tolerance: Annotated[Voltage, Field(gt=0)] = "1e-4 mV"  # of the linear solver: RMS error of v in one step
     precision: Literal["double", "single"] = "double"  # of the cells' rates; states are double
+
+    @model_validator(mode="after")
+    def _two_domains(self) -> "ElectrophysiologySpec":
+        if self.equation == "bidomain" and not isinstance(self.conduction, Domains):
+            raise ValueError("the bidomain equation needs conductivities of both domains: conduction of type domains")
+        if self.bath and self.equation != "bidomain":
+            raise ValueError(f"a bath needs the bidomain equation, this is {self.equation}")
+        return self
 
     @model_validator(mode="after")
     def _his_is_there(self):

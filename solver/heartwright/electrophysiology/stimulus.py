@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from heartwright.electrophysiology.spec import Stimulus
+from heartwright.errors import InputError
 
 
 def beginnings(stimulus: Stimulus, t: float, dt: float, onset: float, cycle: float) -> list[float]:
@@ -33,7 +34,7 @@ class Stimulation:
     """All stimuli of a tissue, as one current per node.
 
     A pulse that begins or ends within a reaction step acts with its mean over the step, so that the charge it brings
-    does not depend on the step size.
+    does not depend on the step size. Raises InputError when a stimulus touches no node.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Stimulation:
         onset: float,
         cycle: float,
     ):
-        self.stimuli = [(stimulus, np.flatnonzero(nodes_of(stimulus)[:n])) for stimulus in stimuli]
+        self.stimuli = [(stimulus, np.flatnonzero(_touched(stimulus, nodes_of)[:n])) for stimulus in stimuli]
         self.onset, self.cycle = onset, cycle
         self.current = np.zeros(n)  # uA/uF
         self._levels = (0.0,) * len(self.stimuli)
@@ -63,3 +64,11 @@ class Stimulation:
         for level, (_, nodes) in zip(levels, self.stimuli, strict=True):
             self.current[nodes] += level
         return True
+
+
+def _touched(stimulus: Stimulus, nodes_of: Callable[[Stimulus], np.ndarray]) -> np.ndarray:
+    try:
+        return nodes_of(stimulus)
+    except InputError as error:
+        named = (f"electrophysiology.stimuli: {stimulus.name}: {finding}" for finding in error.findings)
+        raise InputError(*named) from None

@@ -1,4 +1,4 @@
-"""Tissue: the monodomain equation, chi Cm dv/dt = div(sigma grad v) - chi Cm (i_ion - i_stim)."""
+"""Tissue: cells coupled by diffusion, chi Cm dv/dt = div(sigma grad v) - chi Cm (i_ion - i_stim)."""
 
 import math
 from collections.abc import Sequence
@@ -8,19 +8,20 @@ from dolfinx import fem, la
 from mpi4py import MPI
 
 from heartwright.electrophysiology import eikonal
-from heartwright.electrophysiology.cells import Population
-from heartwright.electrophysiology.conductivity import conductivity_fields
+from heartwright.electrophysiology.bidomain import Bidomain
+from heartwright.electrophysiology.cells import Population, require_resolved
+from heartwright.electrophysiology.conductivity import conductivity_fields, domain_fields, muscle_of
 from heartwright.electrophysiology.diffusion import Diffusion, conductivity_tensor
 from heartwright.electrophysiology.ecg import LeadField
 from heartwright.electrophysiology.purkinje.junctions import Junctions
 from heartwright.electrophysiology.purkinje.network import Network
 from heartwright.electrophysiology.repolarisation import Repolarisation
-from heartwright.electrophysiology.spec import HIS, ElectrophysiologySpec
+from heartwright.electrophysiology.spec import HIS, LUMPED, ElectrophysiologySpec
 from heartwright.electrophysiology.stimulus import Stimulation
 from heartwright.errors import SolveFailed
 from heartwright.mesh import rows
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.select import select
+from heartwright.mesh.select import nodes_of_cells, select
 from heartwright.parts import Rows, State
 from heartwright.stopwatch import Stopwatch
 
@@ -41,10 +42,11 @@ class Tissue:
     wave is under way; where nothing has risen for a step and no stimulus comes, substeps are four times as long.
     onset, period: onset of ventricular activation within the cycle, and the cycle's length [ms].
 
-    v: transmembrane potential [mV]. activation: time [ms] at which v first rose through 0 mV in the present cycle, nan
-    where it has not yet (local, ghosts included). repolarisation: likewise of its repolarisation by 90 % (owned nodes).
+    v: transmembrane potential [mV], 0 in a bath. activation: time [ms] at which v first rose through 0 mV in the
+    present cycle, nan where it has not yet (local, ghosts included). repolarisation: likewise of its repolarisation by
+    90 % (owned nodes).
 
-    Raises InputError when a place of `spec` holds no node or a wanted speed cannot be had.
+    Raises InputError when a place of `spec` holds no node, a wanted speed cannot be had, or dt is too long for a model.
     """
 
     name = "tissue"
@@ -67,22 +69,31 @@ class Tissue:
         def nodes_of(item):
             return select(geometry, item.where)
 
-        self.cells = Population(spec.cells, nodes_of, self.n, geometry.comm, spec.precision)
+        muscle_cells = muscle_of(geometry, spec)
+        self.muscle = nodes_of_cells(geometry, muscle_cells)[: self.n]
+        require_resolved(spec.cells, dt, geometry.comm)
+        self.cells = Population(spec.cells, nodes_of, self.muscle, geometry.comm, spec.precision)
         self.cells.rest(self._v)
         self.network = Network(geometry, spec.purkinje) if spec.purkinje else None
         self.sources: list[Stimulation | Junctions] = []
         self.junctions: Junctions | None = None
-        if spec.equation == "monodomain":
+        if spec.equation != "reaction_eikonal":
             of_muscle = [stimulus for stimulus in spec.stimuli if stimulus.where != HIS]
             self.sources.append(Stimulation(of_muscle, nodes_of, self.n, onset, period))
             if self.network:
                 of_his = [stimulus for stimulus in spec.stimuli if stimulus.where == HIS]
                 self.junctions = Junctions(self.network, of_his, self._v, onset, period)
                 self.sources.append(self.junctions)
-            sigma = conductivity_tensor(conductivity_fields(geometry, spec, dt), directions)
-            self.diffusion = Diffusion(geometry, sigma, spec.chi * spec.Cm, spec.tolerance, self.watch)
-        else:
-            self.diffusion = eikonal.Foot(geometry, spec, directions, self.network, onset, period)
+        solver = spec.chi * spec.Cm, LUMPED[spec.mass], spec.tolerance, self.watch
+        match spec.equation:
+            case "monodomain":
+                sigma = conductivity_tensor(conductivity_fields(geometry, spec, dt), directions)
+                self.diffusion = Diffusion(geometry, sigma, *solver)
+            case "bidomain":
+                sigma, outside = (conductivity_tensor(s, directions) for s in domain_fields(geometry, spec))
+                self.diffusion = Bidomain(geometry, sigma, outside, *solver, muscle_cells)
+            case "reaction_eikonal":
+                self.diffusion = eikonal.Foot(geometry, spec, directions, self.network, onset, period)
         self._ecg = LeadField.around(geometry, spec, directions)
 
         self.v.x.scatter_forward()
@@ -126,6 +137,13 @@ class Tissue:
         self._calcium.x.scatter_forward()
         return self._calcium.x.array
 
+    def potentials(self) -> dict[str, np.ndarray]:
+        """v and, of the bidomain, phi_e [mV] at the nodes, ghosts included. Collective."""
+        found = {"v": self.v.x.array}
+        if isinstance(self.diffusion, Bidomain):
+            found["phi_e"] = self.with_ghosts(self.diffusion.phi_e(self.v))
+        return found
+
     def with_ghosts(self, own: np.ndarray) -> np.ndarray:
         """The values of owned nodes, and those of ghosts after them. Collective."""
         vector = la.vector(self.geometry.V1.dofmap.index_map)
@@ -148,7 +166,7 @@ class Tissue:
             "activation_first": first if count else math.nan,
             "activation_last": last if count else math.nan,
             "activation_total": last - first if count else math.nan,
-            "activated": count / self.geometry.V1.dofmap.index_map.size_global,
+            "activated": count / comm.allreduce(int(self.muscle.sum())),
             "cg_iterations": self.diffusion.iterations / max(1, self.diffusion.steps),
         }
 
@@ -206,7 +224,5 @@ class Tissue:
         self.geometry.comm.Allreduce(MPI.IN_PLACE, mine, op=MPI.MAX)
         largest, rise, fall = mine
         if largest > 1e3:
-            raise SolveFailed(
-                "monodomain equation", "the potential left the range of +-1000 mV: use a smaller time step"
-            )
+            raise SolveFailed("transmembrane potential", "it left the range of +-1000 mV: use a smaller time step")
         self._quiet[0] = rise < QUIET_RISE * dt and fall < QUIET_FALL * dt

@@ -7,6 +7,7 @@
     rotation    θ   angle about that axis in (-π, π]: 0 towards the right ventricle (middle of the septum), positive
                     towards anterior, i.e. right-handed about the axis from apex to base.
     chamber         0 left ventricle with septum, 1 free wall of the right ventricle.
+    septum          whether a point lies between the two ventricles: its way out of the left one ends in the right.
     aha             segment 1-17 of the left ventricle (Cerqueira et al. 2002, doi:10.1161/hc0402.102975), 0 elsewhere.
 
 The long axis runs from the apex of the left endocardium to the centroid of its largest rim (the mitral annulus).
@@ -23,7 +24,7 @@ import numpy as np
 
 from heartwright.errors import InputError
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.laplace import Depth, Laplace, surface_dofs
+from heartwright.mesh.laplace import Depth, Laplace, harmonic, surface_dofs
 
 LV, RV = 0, 1
 
@@ -85,17 +86,18 @@ class Coordinates:
     rotation: np.ndarray
     chamber: np.ndarray
     aha: np.ndarray
+    septum: np.ndarray
 
 
 def compute(geometry: Geometry) -> Coordinates:
     """All coordinates of a heart. Collective; InputError where `lv_endo`, `epi` or the rim of `lv_endo` is missing."""
     axes = left_axes(geometry)
-    chamber, transmural = _chamber_and_depth(geometry)
+    chamber, transmural, septum = _chamber_and_depth(geometry)
     points = geometry.points
     rotation = axes.rotation(points)
     aha = np.where(chamber == LV, segments(axes.fraction(points, axes.endo_apex), rotation), 0)
     height = np.clip(axes.fraction(points, axes.epi_apex), 0.0, 1.0)
-    return Coordinates(axes, transmural, height, rotation, chamber, aha)
+    return Coordinates(axes, transmural, height, rotation, chamber, aha, septum)
 
 
 def left_axes(geometry: Geometry) -> Axes:
@@ -134,19 +136,21 @@ def segments(height: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     return np.select(levels, choices, np.array(BASAL)[sixth])
 
 
-def _chamber_and_depth(geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:
-    """Chamber and transmural coordinate: τ = 1 - φ of the own cavity."""
+def _chamber_and_depth(geometry: Geometry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Chamber, transmural coordinate τ = 1 - φ of the own cavity, and septum."""
     depth = Depth(geometry, geometry.V1)
     chamber, own = np.full(geometry.n_vertices, LV, dtype=np.int8), depth.lv.x.array
+    septum = np.zeros(geometry.n_vertices, dtype=bool)
     if depth.rv is not None:
-        chamber = _right_free_wall(geometry, depth)
+        chamber, septum = _right_free_wall_and_septum(geometry, depth)
         own = np.where(chamber == RV, depth.rv.x.array, own)
     depth.problem.destroy()
-    return chamber, np.clip(1.0 - own, 0.0, 1.0)
+    return chamber, np.clip(1.0 - own, 0.0, 1.0), septum
 
 
-def _right_free_wall(geometry: Geometry, depth: Depth) -> np.ndarray:
-    """1 in the free wall of the right ventricle: where a field that is 1 on its cavity and 0 on the left exceeds 1/2.
+def _right_free_wall_and_septum(geometry: Geometry, depth: Depth) -> tuple[np.ndarray, np.ndarray]:
+    """Chamber RV in the free wall of the right ventricle: where a field that is 1 on its cavity and 0 on the left
+    exceeds 1/2. In the rest the septum is where one does that is 1 on the septal right endocardium and 0 outside.
 
     The right endocardium is septal, and counts as left, where more of the flux into it comes from the left cavity
     than from the epicardium. This needs no marked septum and no distance.
@@ -157,7 +161,10 @@ def _right_free_wall(geometry: Geometry, depth: Depth) -> np.ndarray:
     sides = Laplace(geometry.V1, [rv[~septal[rv]], rv[septal[rv]], lv])
     side = sides.solve([1.0, 0.0, 0.0]).x.array
     sides.destroy()
-    return np.where(side > 0.5 + NUDGE, RV, LV).astype(np.int8)
+    epi = surface_dofs(geometry, geometry.V1, "epi")
+    towards_right = harmonic(geometry.V1, [rv[septal[rv]], epi]).x.array
+    free = side > 0.5 + NUDGE
+    return np.where(free, RV, LV).astype(np.int8), ~free & (towards_right > 0.5 + NUDGE)
 
 
 def _centroid_of_largest_loop(geometry: Geometry, name: str) -> np.ndarray:

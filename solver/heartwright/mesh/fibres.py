@@ -3,6 +3,7 @@
 Bayer et al. 2012 (doi:10.1007/s10439-012-0593-5): local axes (circumferential c, longitudinal l, transmural t) from
 gradients of fields of Laplace type, turned by angles that depend on the depth in the wall, blended by spherical
 interpolation of rotations. Ours differs where the paper leaves artefacts; docs/theory/fibres.md says how and why.
+Outflow tracts after Doste et al. 2019 change the axes l and the angles (outflow.py).
 
     f0 = cos α c + sin α l      helix angle α, positive where fibres climb as a right-handed screw, whatever the
                                 sign of l: with t outwards c = l × t, and (-l, -c) give the same line
@@ -21,14 +22,16 @@ from dolfinx import fem
 
 from heartwright.errors import InputError
 from heartwright.linalg import JIT
-from heartwright.mesh import rotations
-from heartwright.mesh.coordinates import Axes, left_axes
+from heartwright.mesh import outflow, rotations
+from heartwright.mesh.coordinates import RV, Axes, left_axes
 from heartwright.mesh.fields import principal, tensors
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.laplace import Depth, Laplace, point_dofs, space, surface_dofs
-from heartwright.mesh.where import FibreRule, FibresBayer, FibresConstant, FibresFile
+from heartwright.mesh.laplace import Depth, harmonic, point_dofs, space, surface_dofs
+from heartwright.mesh.select import select
+from heartwright.mesh.where import FibreRule, FibresBayer, FibresConstant, FibresDoste, FibresFile
 
 Element = str | tuple[str, int]
+Samples = dict[str, np.ndarray]
 Directions = tuple[fem.Function, fem.Function, fem.Function]
 
 BLOCK = 2**17  # points treated at once: bounds the memory of large meshes
@@ -44,7 +47,7 @@ def directions(geometry: Geometry, rule: FibreRule, element: Element) -> Directi
     if isinstance(rule, FibresConstant):
         frames = _constant_frame(rule)[None]
     elif isinstance(rule, FibresBayer):
-        frames = _bayer(geometry, rule, points, degree=1 if element == "DG0" else 2)
+        frames = _laid(geometry, rule, points, degree=1 if element == "DG0" else 2)
     elif isinstance(rule, FibresFile):
         frames = _stored(geometry, rule, points)
     else:
@@ -87,6 +90,13 @@ def _stored(geometry: Geometry, rule: FibresFile, points: np.ndarray) -> np.ndar
     return np.stack([f, s, np.cross(f, s)], axis=2)
 
 
+def _between_corners(geometry: Geometry, nodal: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Values at local P1 dofs (n_vertices, k) at reference points of every cell (cells x points, k)."""
+    linear = np.column_stack([1.0 - points.sum(axis=1), points])
+    corners = nodal[geometry.V1.dofmap.list]
+    return np.einsum("pc,ncj->npj", linear, corners).reshape(-1, nodal.shape[1])
+
+
 def _directions(geometry: Geometry, name: str, points: np.ndarray) -> np.ndarray:
     """A field of the file at reference points of every cell (cells x points, 3): constant in cells, or between points.
 
@@ -96,45 +106,40 @@ def _directions(geometry: Geometry, name: str, points: np.ndarray) -> np.ndarray
         return np.repeat(geometry.cell_fields[name], len(points), axis=0)
     if name not in geometry.point_fields:
         raise InputError(f"mesh.fibres: the mesh carries no vectors '{name}'")
-    corners = tensors(geometry.point_fields[name])[geometry.V1.dofmap.list]  # (cells, 4, 6)
-    linear = np.column_stack([1.0 - points.sum(axis=1), points])
-    return principal(np.einsum("pc,ncj->npj", linear, corners).reshape(-1, 6))
+    return principal(_between_corners(geometry, tensors(geometry.point_fields[name]), points))
 
 
-def _bayer(geometry: Geometry, rule: FibresBayer, points: np.ndarray, degree: int) -> np.ndarray:
+def _laid(geometry: Geometry, rule: FibresBayer, points: np.ndarray, degree: int) -> np.ndarray:
     """Frames (cells x points, 3, 3) with columns f0, s0, n0."""
     axes = left_axes(geometry)
-    fields = _wall_fields(geometry, axes, degree)
-    sampled = _sample(geometry, fields, points)
+    fields = _wall_fields(geometry, rule, axes, degree)
+    sampled = _sample(geometry, list(fields.values()), points)
+    angles = _angles_at(geometry, rule, points, len(sampled))
     frames = np.empty((len(sampled), 3, 3))
     for start in range(0, len(sampled), BLOCK):
         block = slice(start, start + BLOCK)
-        x, values, gradients = _split(sampled[block], len(fields))
-        local = _wall_frames(rule, axes, values, gradients)
+        x, values, gradients = _split(sampled[block], list(fields))
+        local = _wall_frames(rule, angles[block], axes, values, gradients)
         frames[block] = _signed(_sheets(local, rule.sheet), x, axes, rule.sheet)
     return frames
 
 
-def _wall_fields(geometry: Geometry, axes: Axes, degree: int) -> list[fem.Function]:
-    """psi (0 at the apex, 1 on the base), phi_lv (see Depth), and with a right ventricle phi_rv and `side` (0 on the
-    left endocardium, 1 on the right). Collective.
+def _wall_fields(geometry: Geometry, rule: FibresBayer, axes: Axes, degree: int) -> dict[str, fem.Function]:
+    """`up` (0 at the apex, 1 on the base) or the fields of outflow.py, `lv` (see Depth), with a right ventricle `rv`
+    and `side` (0 on the left endocardium, 1 on the right). Collective.
     """
-    V = space(geometry, degree)
+    V, V1 = space(geometry, degree), geometry.V1
     depth = Depth(geometry, V)
     depth.problem.destroy()
-    psi = _solve(V, [surface_dofs(geometry, V, "base"), point_dofs(V, axes.epi_apex)])
-    if depth.rv is None:
-        return [psi, depth.lv]
-    V1 = geometry.V1  # of `side` no gradient is used
-    return [psi, depth.lv, depth.rv, _solve(V1, [surface_dofs(geometry, V1, name) for name in ("rv_endo", "lv_endo")])]
-
-
-def _solve(V: fem.FunctionSpace, held: list[np.ndarray]) -> fem.Function:
-    """The harmonic field that is 1 on the first and 0 on the second set of dofs."""
-    problem = Laplace(V, held)
-    field = problem.solve([1.0, 0.0])
-    problem.destroy()
-    return field
+    if isinstance(rule, FibresDoste):
+        found = outflow.fields(geometry, V, axes)
+    else:
+        found = {"up": harmonic(V, [outflow.base_dofs(geometry, V), point_dofs(V, axes.epi_apex)])}
+    found["lv"] = depth.lv
+    if depth.rv is not None:
+        found["rv"] = depth.rv
+        found["side"] = harmonic(V1, [surface_dofs(geometry, V1, name) for name in ("rv_endo", "lv_endo")])
+    return found
 
 
 def _sample(geometry: Geometry, fields: list[fem.Function], points: np.ndarray) -> np.ndarray:
@@ -146,46 +151,79 @@ def _sample(geometry: Geometry, fields: list[fem.Function], points: np.ndarray) 
     return everything.eval(geometry.mesh, cells).reshape(-1, 3 + 4 * len(fields))
 
 
-def _split(sampled: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Positions (n, 3), values (k, n) within [0, 1] (quadratic fields may overshoot), gradients (k, n, 3)."""
+def _split(sampled: np.ndarray, names: list[str]) -> tuple[np.ndarray, Samples, Samples]:
+    """Positions (n, 3), values (n,) within [0, 1] (quadratic fields may overshoot) and gradients (n, 3) by name."""
+    k = len(names)
     values = np.clip(sampled[:, 3 : 3 + k].T, 0.0, 1.0)
-    return sampled[:, :3], values, sampled[:, 3 + k :].reshape(-1, k, 3).swapaxes(0, 1)
+    gradients = sampled[:, 3 + k :].reshape(-1, k, 3).swapaxes(0, 1)
+    return sampled[:, :3], dict(zip(names, values, strict=True)), dict(zip(names, gradients, strict=True))
 
 
-def _wall_frames(rule: FibresBayer, axes: Axes, values: np.ndarray, gradients: np.ndarray) -> np.ndarray:
-    """Frames (f, m, t) of the rule at n points."""
+def _angles_at(geometry: Geometry, rule: FibresBayer, points: np.ndarray, n: int) -> np.ndarray:
+    """Angles (n, 2, 4): helix and sheet, each on the left and right endocardium and the left and right epicardium.
+
+    Those of `regions` are set at nodes, so that angles pass over from one region to the next within one cell.
+    """
+    right = (own if own is not None else left for own, left in ((rule.rv_endo, rule.endo), (rule.rv_epi, rule.epi)))
+    rv_endo, rv_epi = right
+    helix = (rule.endo, rv_endo, rule.epi, rv_epi)
+    everywhere = np.array([helix, np.repeat((rule.sheet_endo, rule.sheet_epi), 2)])
+    if not rule.regions:
+        return np.broadcast_to(everywhere, (n, 2, 4))
+    nodal = np.tile(everywhere, (geometry.n_vertices, 1, 1))
+    right = geometry.coordinates.chamber == RV
+    for region in rule.regions:
+        inside = select(geometry, region.where)
+        for kind, (inner, outer) in enumerate(((region.endo, region.epi), (region.sheet_endo, region.sheet_epi))):
+            if inner is not None:
+                nodal[inside & ~right, kind, 0] = inner
+                nodal[inside & right, kind, 1] = inner
+            if outer is not None:
+                nodal[inside & ~right, kind, 1:3] = -outer, outer
+                nodal[inside & right, kind, 3] = outer
+    return _between_corners(geometry, nodal.reshape(-1, 8), points).reshape(n, 2, 4)
+
+
+def _wall_frames(rule: FibresBayer, angles: np.ndarray, axes: Axes, values: Samples, gradients: Samples) -> np.ndarray:
+    """Frames (f, m, t) at n points whose angles (n, 2, 4) are as in `_angles_at`."""
     spare = np.stack([axes.anterior, axes.axis, axes.septal], axis=1)
-    up, lv = gradients[0], values[1]
-    if len(values) == 2:
-        helix, sheet = (lv * a + (1.0 - lv) * b for a, b in ((rule.endo, rule.epi), (rule.sheet_endo, rule.sheet_epi)))
-        return rotations.turned(rotations.frame(up, -gradients[1], spare), helix, sheet)
-    _, _, rv, side = values
+    if isinstance(rule, FibresDoste):
+        angles = outflow.weighted(angles, rule, values)
+    lv, up = values["lv"], _longitudinal("lv", values, gradients)
+    if "rv" not in values:
+        helix, sheet = (lv * kind[:, 0] + (1.0 - lv) * kind[:, 2] for kind in (angles[:, 0], angles[:, 1]))
+        return rotations.turned(rotations.frame(up, -gradients["lv"], spare), helix, sheet)
+    rv, side, up_right = values["rv"], values["side"], _longitudinal("rv", values, gradients)
+    up_out = (1.0 - side)[:, None] * up + side[:, None] * up_right
     epi = np.clip(1.0 - lv - rv, 0.0, 1.0)
-    rv_endo, rv_epi = (
-        own if own is not None else lvs for own, lvs in ((rule.rv_endo, rule.endo), (rule.rv_epi, rule.epi))
-    )
-    helix_in, helix_out = _angles(lv, rv, epi, side, (rule.endo, rv_endo), (rule.epi, rv_epi))
-    sheet_in, sheet_out = _angles(lv, rv, epi, side, (rule.sheet_endo,) * 2, (rule.sheet_epi,) * 2)
+    helix_in, helix_out = _in_depth(lv, rv, epi, side, angles[:, 0])
+    sheet_in, sheet_out = _in_depth(lv, rv, epi, side, angles[:, 1])
     from_left, from_right, outwards = (
-        rotations.turned(rotations.frame(up, t, spare), helix, sheet)
-        for t, helix, sheet in (
-            (-gradients[1], helix_in, sheet_in),
-            (gradients[2], helix_in, sheet_in),
-            (-gradients[1] - gradients[2], helix_out, sheet_out),
+        rotations.turned(rotations.frame(l, t, spare), helix, sheet)
+        for l, t, helix, sheet in (
+            (up, -gradients["lv"], helix_in, sheet_in),
+            (up_right, gradients["rv"], helix_in, sheet_in),
+            (up_out, -gradients["lv"] - gradients["rv"], helix_out, sheet_out),
         )
     )
     inner = rotations.blended(from_left, from_right, _settled(side))
     return rotations.blended(inner, outwards, _settled(epi))
 
 
-def _angles(lv, rv, epi, side, endo: tuple[float, float], outer: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+def _longitudinal(side: str, values: Samples, gradients: Samples) -> np.ndarray:
+    """Towards the base, or the valves, of one ventricle (n, 3)."""
+    return gradients["up"] if "up" in gradients else outflow.longitudinal(side, values, gradients)
+
+
+def _in_depth(lv, rv, epi, side, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """An angle linear in the harmonic fields (lv + rv + epi = 1): seen from the left cavity, and seen outwards.
 
-    endo, outer: the angle at the endocardium and the epicardium of (left, right). Seen from the left, the transmural
+    angles (n, 4): on the left and right endocardium, the left and right epicardium. Seen from the left, the transmural
     axis points into the right cavity, so what the right ventricle calls α is -α.
     """
-    from_left = lv * endo[0] - rv * endo[1] + epi * ((1.0 - side) * outer[0] - side * outer[1])
-    outwards = lv * endo[0] + rv * endo[1] + epi * ((1.0 - side) * outer[0] + side * outer[1])
+    left_endo, right_endo, left_epi, right_epi = angles.T
+    from_left = lv * left_endo - rv * right_endo + epi * ((1.0 - side) * left_epi - side * right_epi)
+    outwards = lv * left_endo + rv * right_endo + epi * ((1.0 - side) * left_epi + side * right_epi)
     return from_left, outwards
 
 

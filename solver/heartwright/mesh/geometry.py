@@ -30,6 +30,7 @@ class Geometry:
         it closes the cavity with its normal pointing out of the cavity.
     digest: sha256 of the checked input.
     cell_fields, point_fields: directions from the mesh file, rows for local cells and for local P1 dofs.
+    regions, region: names of regions of the tissue -> their numbers, and the number of every local cell, 0 in none.
     levels, parent_cells: how often it was refined, and the local parent cell of every local cell.
     """
 
@@ -55,6 +56,8 @@ class Geometry:
         self._node = np.zeros(self.n_vertices, dtype=np.int64)
         self._node[self.V1.dofmap.list] = mesh.geometry.dofmap
         self.input_vertex = input_vertex_of_node[self._node]
+        self.regions: dict[str, int] = {}
+        self.region = np.zeros(len(mesh.geometry.dofmap), dtype=np.int32)
         self.cell_fields: dict[str, np.ndarray] = {}
         self.point_fields: dict[str, np.ndarray] = {}
 
@@ -76,10 +79,10 @@ class Geometry:
         cells[inverted] = cells[inverted][:, surface.RIGHT_WAY_ROUND]
         points = self.gathered_points(self.points)
         point_fields = {name: self.gathered_points(values) for name, values in self.point_fields.items()}
-        parts = self.comm.gather((cells, self.cell_fields, triangles, self.facets.values))
+        parts = self.comm.gather((cells, self.cell_fields, self.region, triangles, self.facets.values))
         if parts is None:
             return None
-        cells, fields, triangles, tags = zip(*parts, strict=True)
+        cells, fields, region, triangles, tags = zip(*parts, strict=True)
         return RawMesh(
             points,
             np.vstack(cells),
@@ -89,6 +92,8 @@ class Geometry:
             notes=self.notes,
             cell_fields={name: np.vstack([part[name] for part in fields]) for name in self.cell_fields},
             point_fields=point_fields,
+            regions=tuple(self.regions),
+            region=np.concatenate(region),
         )
 
     @property
@@ -164,6 +169,7 @@ class Geometry:
             parents = parents[into]
         deeper = self.levels + levels
         child = Geometry(mesh, facets, self.names, self.rims, vertex, self.notes, self.digest, deeper, parents)
+        child.regions, child.region = self.regions, self.region[parents]
         child.cell_fields = {name: values[parents] for name, values in self.cell_fields.items()}
         if self.point_fields:
             child.point_fields = self._point_fields_on(child)
@@ -188,8 +194,8 @@ def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
 
 def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
     """The Geometry of a mesh that rank 0 holds (the others pass None). Collective."""
-    found = (tuple(raw.names), find_rims(raw), raw.notes, raw.digest()) if raw else None
-    names, rims, notes, digest = comm.bcast(found)
+    found = (tuple(raw.names), raw.regions, find_rims(raw), raw.notes, raw.digest()) if raw else None
+    names, regions, rims, notes, digest = comm.bcast(found)
     cells, points = (raw.cells, raw.points) if raw else (np.zeros((0, 4), np.int64), np.zeros((0, 3)))
     mesh = dmesh.create_mesh(
         comm,
@@ -201,7 +207,10 @@ def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
     input_vertex = np.asarray(mesh.geometry.input_global_indices)
     tags = refine.facet_tags(mesh, input_vertex, *comm.bcast(raw.named_facets() if raw else None))
     geometry = Geometry(mesh, tags, {name: i for i, name in enumerate(names, 1)}, rims, input_vertex, notes, digest)
-    geometry.cell_fields = _scattered(comm, raw.cell_fields if raw else {}, mesh.topology.original_cell_index)
+    original = mesh.topology.original_cell_index
+    geometry.regions = {name: i for i, name in enumerate(regions, 1)}
+    geometry.region = _scattered(comm, {"region": raw.region} if raw else {}, original)["region"]
+    geometry.cell_fields = _scattered(comm, raw.cell_fields if raw else {}, original)
     geometry.point_fields = _scattered(comm, raw.point_fields if raw else {}, geometry.input_vertex)
     return geometry
 
