@@ -240,11 +240,16 @@ def _field(
     if (fast := spec.fast_endocardium) is not None:
         layer = endocardial_layer(geometry, fast)
         values[layer] = _on_rank_0(geometry.comm, lambda: of_factor(fast.speed_factor))
-    scale = np.ones((len(values), 1))
+    values *= region_scale(geometry, regions)[:, None]
+    return field
+
+
+def region_scale(geometry: Geometry, regions: Sequence[Region]) -> np.ndarray:
+    """The factor (local cells,) by which `regions` conduct less. Collective."""
+    scale = np.ones(len(geometry.V1.dofmap.list))
     for region in regions:
         scale[select_cells(geometry, region.where)] = region.conduction_scale
-    values *= scale
-    return field
+    return scale
 
 
 def endocardial_layer(geometry: Geometry, fast: FastEndocardium) -> np.ndarray:
