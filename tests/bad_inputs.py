@@ -220,8 +220,8 @@ CASES = [
     Bad(48, "name that is code", ("name",), edited("title: one small ventricle", "name: int main(){}")),
     Bad(49, "negative compliance", ("systemic_arteries.C is -1 mL/mmHg; must be > 0",), edited(
         "circulation: {", "circulation: {parameters: {systemic_arteries.C: -1 mL/mmHg}, "), command="run"),
-    Bad(49, "unknown parameter", ("systemic_arteries.Z",), edited(
-        "circulation: {", "circulation: {parameters: {systemic_arteries.Z: 1}, "), command="run"),
+    Bad(49, "unknown parameter", ("systemic_arteries.Y",), edited(
+        "circulation: {", "circulation: {parameters: {systemic_arteries.Y: 1}, "), command="run"),
     Bad(49, "chamber that is none", ("circulation.cavities",), edited("{lv: lv_endo}", "{left: lv_endo}")),
 ]  # fmt: skip
 

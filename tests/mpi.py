@@ -1,6 +1,7 @@
 """Start MPI ranks from a test, with a time limit that leaves nothing running."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -59,6 +61,14 @@ def run(
         finally:
             end_session(process.pid)
     return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def answer(ranks: int, program: str) -> Any:
+    """What a text of Python, which may import the tests' helpers, prints as its last line, in JSON."""
+    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    done = run(ranks, program, timeout=300, env={"PYTHONPATH": os.pathsep.join(filter(None, paths))})
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def environment(ranks: int, extra: Mapping[str, str]) -> dict[str, str]:

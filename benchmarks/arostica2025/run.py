@@ -6,11 +6,7 @@ Works under mpirun. Rewrites result.json and curves.png.
 """
 
 import argparse
-import datetime
-import json
-import os
-import platform
-import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -21,7 +17,10 @@ from monoventricle import PROBES, Probe, generated_mesh, published_mesh, solid, 
 from mpi4py import MPI
 
 matplotlib.use("Agg")
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from result import row, write  # noqa: E402
+
 SAMPLES = np.arange(0.0, 1.0, 0.01)  # s: the times of the published curves
 
 
@@ -57,17 +56,11 @@ def rows(case: str, found: np.ndarray, curves: dict[str, np.ndarray]) -> list[di
         error = np.linalg.norm(found[:, i] - mean[:, i]) / np.linalg.norm(mean[:, i])
         others = [np.linalg.norm(c[:, i] - mean[:, i]) / np.linalg.norm(mean[:, i]) for c in curves.values()]
         worst = f"{source}; the codes themselves: up to {max(others):.3f}"
-        made.append(row(f"case {case}, {point}: relative L2 distance", error, "1", 0.0, 0.05, worst))
+        made.append(row(f"case {case}, {point}: relative L2 distance", error, "1", worst, 0.0, 0.05))
         lows = [1e3 * c[:, i, 0].min() for c in curves.values()]
         low, high = min(lows), max(lows)
-        made.append(row(f"case {case}, {point}: least u_x", 1e3 * found[:, i, 0].min(), "mm", low, high, "all codes"))
+        made.append(row(f"case {case}, {point}: least u_x", 1e3 * found[:, i, 0].min(), "mm", "all codes", low, high))
     return made
-
-
-def row(what: str, value: float, unit: str, low: float, high: float, source: str) -> dict:
-    value, low, high = (round(float(number), 4) for number in (value, low, high))
-    ok = low <= value <= high
-    return {"what": what, "value": value, "unit": unit, "low": low, "high": high, "ok": ok, "source": source}
 
 
 def draw(found: dict[str, np.ndarray], curves: dict[str, dict[str, np.ndarray]]) -> None:
@@ -100,28 +93,13 @@ def main() -> None:
         displacement, cost = beat(raw, case)
         curves[case] = published(arguments.data / "results", case)
         found[case] = displacement[np.rint(SAMPLES * 1000).astype(int)]
-        new = rows(case, found[case], curves[case])
-        made += new
+        made += rows(case, found[case], curves[case])
         if MPI.COMM_WORLD.rank == 0:
-            print(cost)
-            for r in new:
-                verdict, bar = "ok  " if r["ok"] else "FAIL", f"[{r['low']}, {r['high']}]"
-                print(f"{verdict} {r['what']:45s} {r['value']:8.3f} {r['unit']:4s} {bar}", flush=True)
-    if MPI.COMM_WORLD.rank:
-        return
-    draw(found, curves)
+            print(cost, flush=True)
     mesh = f" --size {arguments.size:g}" * bool(arguments.size)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True)  # noqa: S607
-    result = {
-        "name": "arostica2025",
-        "commit": commit.stdout.strip(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "date": datetime.date.today().isoformat(),
-        "ranks": MPI.COMM_WORLD.size,
-        "command": f"python3 benchmarks/arostica2025/run.py --data FOLDER{mesh} --cases {' '.join(arguments.cases)}",
-        "rows": made,
-    }
-    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    write(__file__, made, f"--data FOLDER{mesh} --cases {' '.join(arguments.cases)}")
+    if MPI.COMM_WORLD.rank == 0:
+        draw(found, curves)
 
 
 if __name__ == "__main__":

@@ -6,30 +6,28 @@ Works under mpirun. Rewrites result.json.
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
-import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
-import ufl
-from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
 from heartwright.electrophysiology.conductivity import Bundle
 from heartwright.electrophysiology.spec import Cells, Conductivities, ElectrophysiologySpec, Stimulus
 from heartwright.electrophysiology.tissue import Tissue
-from heartwright.mesh.geometry import Geometry
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "tests")]
+from result import row, write  # noqa: E402
+
+from box import AXES, box  # noqa: E402
+
 SLAB = (20.0, 7.0, 3.0)  # mm
 FIBRE = 0.17 * 0.62 / (0.17 + 0.62)  # mS/mm, half the harmonic mean of intra- and extracellular conductivity
 CROSS = 0.019 * 0.24 / (0.019 + 0.24)
 AMPLITUDE = 50.0 / 1.4  # uA/uF: 50 000 uA/cm^3 over chi Cm
-AXES = tuple(ufl.as_vector(row) for row in np.eye(3).tolist())
 POINTS = np.array([(x, y, z) for z in (0, 3) for x in (0, 20) for y in (0, 7)] + [(10, 3.5, 1.5)], dtype=float)
 NAMES = [f"P{i}" for i in range(1, 10)]
 
@@ -46,17 +44,6 @@ EPI = Cells(variant="epi", parameters=RESTING)
 LIMIT_AT_HALF_A_MILLIMETRE = np.array([1.220, 48.975, 33.380, 56.205, 12.049, 47.374, 32.452, 53.957, 23.946])
 
 
-def slab(h: float) -> Geometry:
-    """Cubes of side h, six tetrahedra each."""
-    counts = [round(length / h) for length in SLAB]
-    mesh = dmesh.create_box(
-        MPI.COMM_WORLD, [[0.0] * 3, list(SLAB)], counts, dmesh.CellType.tetrahedron, ghost_mode=dmesh.GhostMode.none
-    )
-    mesh.topology.create_entities(2)
-    nothing = np.zeros(0, dtype=np.int32)
-    return Geometry(mesh, dmesh.meshtags(mesh, 2, nothing, nothing), {}, {}, np.arange(len(mesh.geometry.x)))
-
-
 def tissue(h: float, dt: float, **numerics: float | str) -> Tissue:
     cube = {"box": {"lower": (0.0, 0.0, 0.0), "upper": (1.5, 1.5, 1.5)}}
     spec = ElectrophysiologySpec(
@@ -65,7 +52,7 @@ def tissue(h: float, dt: float, **numerics: float | str) -> Tissue:
         stimuli=[Stimulus(name="corner", where=cube, duration=2.0, amplitude=AMPLITUDE, clock="absolute")],
         **numerics,
     )
-    return Tissue(slab(h), spec, AXES, dt=dt)
+    return Tissue(box(SLAB, h), spec, AXES, dt=dt)
 
 
 def solve(h: float, dt: float) -> tuple[np.ndarray, Tissue]:
@@ -101,18 +88,13 @@ def rows(reference: dict, fine: bool) -> tuple[list[dict], list[str]]:
         for name, value in zip(NAMES, times, strict=True):
             bar = reference["activation"][f"dx {h:g} mm"].get(name)
             if bar:
-                found.append(row(f"activation of {name}, dx {h:g} mm, dt {dt:g} ms", value, "ms", bar))
+                what = f"activation of {name}, dx {h:g} mm, dt {dt:g} ms"
+                found.append(row(what, value, "ms", bar["source"], bar["low"], bar["high"]))
     for name, conductivity in (("along", FIBRE), ("across", CROSS)):
         speed = Bundle(EPI, 0.025, 0.01, [conductivity / 1.4]).speeds(0.1)[0]
-        found.append(row(f"plane wave {name} fibres, 0.025 mm, dt 0.01 ms", speed, "m/s", reference["speed"][name]))
+        bar, what = reference["speed"][name], f"plane wave {name} fibres, 0.025 mm, dt 0.01 ms"
+        found.append(row(what, speed, "m/s", bar["source"], bar["low"], bar["high"]))
     return found, costs
-
-
-def row(what: str, value: float, unit: str, bar: dict) -> dict:
-    low, high = bar["low"], bar["high"]
-    value = round(float(value), 4)
-    ok = low <= value <= high
-    return {"what": what, "value": value, "unit": unit, "low": low, "high": high, "ok": ok, "source": bar["source"]}
 
 
 def cost(solver: Tissue, h: float, dt: float, wall: float) -> str:
@@ -132,23 +114,9 @@ def main() -> None:
     parser.add_argument("--fine", action="store_true", help="also dx 0.2 mm, dt 0.005 ms and dx 0.1 mm, dt 0.05 ms")
     arguments = parser.parse_args()
     found, costs = rows(json.loads((HERE / "reference.json").read_text()), arguments.fine)
-    if MPI.COMM_WORLD.rank:
-        return
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True)  # noqa: S607
-    result = {
-        "name": "niederer2011",
-        "commit": commit.stdout.strip(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "date": datetime.date.today().isoformat(),
-        "ranks": MPI.COMM_WORLD.size,
-        "command": "python3 benchmarks/niederer2011/run.py" + " --fine" * arguments.fine,
-        "rows": found,
-    }
-    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-    for r in found:
-        verdict, bar = "ok  " if r["ok"] else "FAIL", f"[{r['low']}, {r['high']}]"
-        print(f"{verdict} {r['what']:45s} {r['value']:8.3f} {r['unit']:4s} {bar}")
-    print(*costs, sep="\n")
+    write(__file__, found, "--fine" * arguments.fine)
+    if MPI.COMM_WORLD.rank == 0:
+        print(*costs, sep="\n")
 
 
 if __name__ == "__main__":

@@ -15,17 +15,15 @@ import click
 
 from heartwright import __version__, scenario, start
 from heartwright.errors import BAD_INPUT, DONE, INTERNAL, STORAGE, HeartwrightError, InputError, StorageError, refusal
+from heartwright.files import LOCK
 from heartwright.mesh_commands import mesh
 
-LOCK = ".lock"
 UNUSED = {LOCK, "resolved.yaml", "log.txt", "audit.jsonl"}  # what a run folder holds before there are results
 INTERRUPTED = 130  # as shells say it: 128 + SIGINT
 PATIENCE = 10.0  # seconds that a failed rank waits for the others to fail too
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one value: time.beats=2.")
-
-
 HOURS = click.option(
     "--maxh", "hours", type=click.FloatRange(min=0, min_open=True), metavar="H", help="Stop with a checkpoint in time."
 )

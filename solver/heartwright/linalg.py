@@ -12,7 +12,6 @@ from scipy import sparse
 from heartwright import forms
 from heartwright.errors import SolveFailed
 
-MUMPS: dict[str, object] = {"pc_factor_mat_solver_type": "mumps", "mat_mumps_icntl_14": 60}
 PRESETS: dict[str, dict[str, object]] = {
     # Elliptic problems on any mesh (Laplace coordinates, harmonic extension). The coarsening halves the time of
     # BoomerAMG's defaults on 100 k quadratic dofs.
@@ -25,19 +24,19 @@ PRESETS: dict[str, dict[str, object]] = {
         "pc_hypre_boomeramg_P_max": 4,
         "pc_hypre_boomeramg_strong_threshold": 0.5,
     },
-    # Tangents of the solid; MUMPS, factored once and reused while it converges well. It may take 60 % more memory than
-    # it estimates: with its own 20 % large hearts fail now and then.
-    "lu": {"ksp_type": "preonly", "pc_type": "lu"} | MUMPS,
-    # The same for tangents that are symmetric (or nearly, inside a modified Newton): half the work and memory.
-    "ldl": {"ksp_type": "preonly", "pc_type": "cholesky"} | MUMPS,
+    # Tangents of the solid, symmetric (or nearly, inside a modified Newton): MUMPS, factored once and reused while it
+    # converges well. It may take 60 % more memory than it estimates: with its own 20 % large hearts fail now and then.
+    "ldl": {
+        "ksp_type": "preonly",
+        "pc_type": "cholesky",
+        "pc_factor_mat_solver_type": "mumps",
+        "mat_mumps_icntl_14": 60,
+    },
 }
 # The same by one rank alone: on four and more, MUMPS adds in the order in which messages arrive, so that the last bits
 # differ from run to run.
-PRESETS |= {
-    f"{name}_alone": {"ksp_type": "preonly", "pc_type": "telescope"}
-    | {f"telescope_{key}": value for key, value in PRESETS[name].items()}
-    for name in ("lu", "ldl")
-}
+PRESETS["ldl_alone"] = {"ksp_type": "preonly", "pc_type": "telescope"}
+PRESETS["ldl_alone"] |= {f"telescope_{key}": value for key, value in PRESETS["ldl"].items()}
 
 JIT = forms.options()
 
@@ -155,7 +154,7 @@ class LaggedNewton:
     SHORTEST = 1 / 64  # of an increment, when only a part of it is admissible
 
     def __init__(self, K: PETSc.Mat, r: PETSc.Vec, borders: int, preset: str, equation: str, memory: int = 5):
-        K.setOption(PETSc.Mat.Option.SYMMETRIC, preset.startswith("ldl"))
+        K.setOption(PETSc.Mat.Option.SYMMETRIC, True)
         self.K, self.r, self.equation = K, r, equation
         self.linear = Linear(K, preset, equation)
         self.linear.ksp.getPC().setReusePreconditioner(True)
@@ -270,7 +269,7 @@ class LaggedNewton:
 
 def _mumps_report(pc: PETSc.PC) -> str:
     """What MUMPS says of a failed factorisation; nothing where it ran inside another preconditioner."""
-    factored = pc.getType() in ("lu", "cholesky")
+    factored = pc.getType() == "cholesky"
     return f" (MUMPS reports {pc.getFactorMatrix().getMumpsInfog(1)})" if factored else ""
 
 

@@ -8,7 +8,7 @@ import click
 from pydantic import ValidationError
 
 from heartwright import scenario, start
-from heartwright.document import Node, read_file, read_text
+from heartwright.document import Node, assignment, read_file, read_text
 from heartwright.errors import InputError
 from heartwright.explain import explain
 from heartwright.mesh.spec import UNIT, MeshSpec
@@ -17,13 +17,8 @@ SCENARIOS = (".yaml", ".yml")
 FIXES = "[orientation, slivers]"
 
 SOURCE = click.argument("source", type=click.Path(path_type=Path))
-OUTPUT = click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="File to write: .h5 (ours), .vtu or .pts (CARP).",
-)
+WRITTEN = "File to write: .h5 (ours), .vtu or .pts (CARP)."
+OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help=WRITTEN)
 FORCE = click.option("--force", is_flag=True, help="Replace the file if it exists.")
 SET = click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Any key of `mesh`: fibres.endo='50 deg'."
@@ -66,7 +61,7 @@ def mesh() -> None:
 
 @mesh.command("import")
 @described
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write: .h5 (ours), .vtu or .pts (CARP).")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help=WRITTEN)
 @click.option("--suggest", is_flag=True, help="Propose unit and regions from the shape, print them, and use them.")
 @click.option("--picture", "drawing", type=click.Path(path_type=Path), help="Also draw the mesh into this .png.")
 @FORCE
@@ -237,10 +232,7 @@ def _quoted(text: str) -> str:
 
 
 def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip() or "" in key.split("."):
-        raise InputError(f"--set {text}: write it as key=value, e.g. --set fibres.endo='50 deg'")
-    return key.strip(), value
+    return assignment(text, "fibres.endo='50 deg'")
 
 
 def _spec(source: Path, given: list[tuple[str, str]], unit: str | None = None) -> MeshSpec:

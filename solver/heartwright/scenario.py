@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from heartwright import inputs as known_inputs
 from heartwright.body.spec import CirculationSpec
 from heartwright.devices import Device
-from heartwright.document import Node, merge, read_file, read_text
+from heartwright.document import Node, assignment, merge, read_file, read_text
 from heartwright.electrophysiology.spec import ElectrophysiologySpec
 from heartwright.errors import InputError, did_you_mean
 from heartwright.explain import explain, place
@@ -244,12 +244,17 @@ def read(path: Path, overrides: Iterable[str] = ()) -> Node:
     return _absolute(tree)
 
 
+def models(scenario: Scenario) -> list[str]:
+    """The models of a complete scenario, each once: of cells, of active tension, of the circulation."""
+    cells = [cells.model for cells in scenario.electrophysiology.cells]
+    return list(dict.fromkeys([*cells, scenario.mechanics.active.model, scenario.circulation.model]))
+
+
 def inputs(scenario: Scenario) -> list[Path]:
     """The files a scenario is computed from: its mesh, and models that are not Heartwright's own."""
-    models = [cells.model for cells in scenario.electrophysiology.cells]
-    models += [scenario.mechanics.active.model, scenario.circulation.model]
     meshes = [name for name in (scenario.mesh.file, *scenario.mesh.also) if name]
-    return [Path(name) for name in dict.fromkeys([*meshes, *models]) if name in meshes or name.endswith(".mmt")]
+    files = [name for name in models(scenario) if name.endswith(".mmt")]
+    return [Path(name) for name in dict.fromkeys([*meshes, *files])]
 
 
 def by_digest(scenario: Scenario) -> Scenario:
@@ -371,11 +376,9 @@ def _nearest(path: Path) -> str:
 
 def _set(tree: Node, text: str) -> Node:
     """The tree with one `a.b=value` merged in."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip() or "" in key.split("."):
-        raise InputError(f"--set {text}: write it as key=value, e.g. --set time.beats=2")
+    key, value = assignment(text, "time.beats=2")
     new = read_text(value, f"--set {text}", Path.cwd(), lines=False)
-    keys = tuple(key.strip().split("."))
+    keys = tuple(key.split("."))
     try:
         alone = replace(new, value=None).put(keys, new)
         return _free_rhythm(tree, alone).put(keys, new)

@@ -344,9 +344,7 @@ def build(scenario: Scenario, comm: MPI.Comm) -> Heart:
 
 def cite(scenario: Scenario) -> list[str]:
     """DOIs of the models a scenario uses."""
-    models = [cells.model for cells in scenario.electrophysiology.cells]
-    models += [scenario.mechanics.active.model, scenario.circulation.model]
-    return [f"{Path(name).name}: doi:{read(name).doi}" for name in dict.fromkeys(models)]
+    return [f"{Path(name).name}: doi:{read(name).doi}" for name in scenarios.models(scenario)]
 
 
 def _readable(seconds: float) -> str:

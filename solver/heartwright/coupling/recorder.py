@@ -115,13 +115,12 @@ class Recorder:
         return 2 + self.clock.steps // max(1, round(self.spec.fields.every / self.clock.dt))
 
     def _fields(self, name: str, of: tuple[str, ...], frames: int) -> Fields:
-        values = self.heart.fields()
         axes = self.heart.tissue.geometry.coordinates.axes
         return Fields(
             self.folder / name,
             self.comm,
             *self.heart.grid(),
-            components={name: 1 if values[name].ndim == 1 else 3 for name in of},
+            components={name: WIDTHS.get(name, 1) for name in of},
             cell_vectors={"f0": self.heart.fibre_cells()},
             axes=np.array([axes.septal, axes.anterior, axes.axis]),
             frames=frames,

@@ -101,7 +101,6 @@ class Creep:
 
 def fill(wall: Balance, start: np.ndarray, target: np.ndarray, say: Callable[[str], None]) -> None:
     """From balance under the pressures `start` to that under `target`; then u0 = u."""
-
     follow = 0.0 if wall.prestrain else FOLLOW
     if follow:
         wall.slack.x.array[:] = 0.0

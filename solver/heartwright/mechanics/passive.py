@@ -57,6 +57,14 @@ class HolzapfelOgden(Spec):
         return 1 / (1 + ufl.exp(-self.switch * (I4 - 1)))
 
 
+def strains(C):
+    """e(a, b) = a . E b, the components of E = (C - I)/2."""
+    import ufl
+
+    E = (C - ufl.Identity(3)) / 2
+    return lambda a, b: ufl.inner(a, E * b)
+
+
 class Guccione(Spec):
     r"""Fung-type law; Guccione, McCulloch and Waldman 1991, doi:10.1115/1.2894084.
 
@@ -74,11 +82,7 @@ class Guccione(Spec):
         """Strain energy per reference volume [kPa]."""
         import ufl
 
-        E = (C - ufl.Identity(3)) / 2
-
-        def e(a, b):
-            return ufl.inner(a, E * b)
-
+        e = strains(C)
         Q = (
             self.b_f * e(f0, f0) ** 2
             + self.b_t * (e(s0, s0) ** 2 + e(n0, n0) ** 2 + 2 * e(s0, n0) ** 2)
@@ -107,11 +111,7 @@ class Usyk(Spec):
         """Strain energy per reference volume [kPa]."""
         import ufl
 
-        E = (C - ufl.Identity(3)) / 2
-
-        def e(a, b):
-            return ufl.inner(a, E * b)
-
+        e = strains(C)
         Q = self.b_f * e(f0, f0) ** 2 + self.b_s * e(s0, s0) ** 2 + self.b_n * e(n0, n0) ** 2
         Q += 2 * (self.b_fs * e(f0, s0) ** 2 + self.b_fn * e(f0, n0) ** 2 + self.b_sn * e(s0, n0) ** 2)
         return self.C / 2 * (ufl.exp(Q) - 1)

@@ -16,7 +16,7 @@ def bad_directions(raw: RawMesh, rule: FibreRule) -> list[str]:
         return []
     known = raw.cell_fields | raw.point_fields
     names = (rule.fibre, rule.sheet)
-    vectors = {name for name, values in known.items() if values.shape[1:] == (3,)}
+    vectors = _vectors(known)
     findings = [
         f"has no vectors '{name}' for fibres; it has {', '.join(sorted(vectors)) or 'none'}"
         for name in names
@@ -38,19 +38,22 @@ def bad_directions(raw: RawMesh, rule: FibreRule) -> list[str]:
 def only_directions(raw: RawMesh, rule: FibreRule) -> RawMesh:
     """The mesh with no other fields than those the rule needs."""
     names = {rule.fibre, rule.sheet} if isinstance(rule, FibresFile) else set()
-    return raw.but(
-        cell_fields={name: values for name, values in raw.cell_fields.items() if name in names},
-        point_fields={
-            name: values for name, values in raw.point_fields.items() if name in names - raw.cell_fields.keys()
-        },
-    )
+    return _only(raw, names & raw.cell_fields.keys(), names - raw.cell_fields.keys())
 
 
 def only_vectors(raw: RawMesh) -> RawMesh:
     """The mesh with no other fields than vectors."""
+    return _only(raw, _vectors(raw.cell_fields), _vectors(raw.point_fields))
+
+
+def _vectors(fields: dict[str, np.ndarray]) -> set[str]:
+    return {name for name, values in fields.items() if values.shape[1:] == (3,)}
+
+
+def _only(raw: RawMesh, on_cells: set[str], on_points: set[str]) -> RawMesh:
     return raw.but(
-        cell_fields={name: values for name, values in raw.cell_fields.items() if values.shape[1:] == (3,)},
-        point_fields={name: values for name, values in raw.point_fields.items() if values.shape[1:] == (3,)},
+        cell_fields={name: values for name, values in raw.cell_fields.items() if name in on_cells},
+        point_fields={name: values for name, values in raw.point_fields.items() if name in on_points},
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from heartwright.errors import InputError
 from heartwright.mesh.raw import RawMesh
-from heartwright.mesh.spec import Biventricle, Ellipsoid, Nozzle, Slab, Tube
+from heartwright.mesh.spec import Biventricle, Ellipsoid, LeftEllipsoid, Nozzle, Slab, Tube
 
 Shape = Ellipsoid | Biventricle | Slab | Tube | Nozzle
 
@@ -117,7 +117,7 @@ def _above_base(occ, reach: float) -> tuple[int, int]:
     return (3, occ.addBox(-reach, -reach, 0, 2 * reach, 2 * reach, reach))
 
 
-def _left(shape: Ellipsoid | Biventricle) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+def _left(shape: LeftEllipsoid) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
     """Centre of the left ventricle, semi-axes of its endocardium and of its epicardium."""
     r, l, outer = shape.radius, shape.length, shape.radius + shape.wall
     return (0.0, 0.0, -shape.base_height), (r, r, l), (outer, outer, l + shape.apex_wall)

@@ -14,21 +14,18 @@ TagOrName = int | str
 Regions = Annotated[dict[str, TagOrName | tuple[TagOrName, ...]], BeforeValidator(lambda given: given or {})]
 
 
-class Ellipsoid(Spec):
-    """A left ventricle: the layer between two ellipsoids about the z axis, cut flat at z = 0, apex at the bottom.
+class LeftEllipsoid(Spec):
+    """The wall between two ellipsoids about the z axis, cut flat at z = 0, apex at the bottom.
 
-    Both ellipsoids are centred `base_height` below the base. Defaults: an adult heart without load, cavity 80 mL.
-    Land 2015 (doi:10.1098/rspa.2015.0641): radius 7, length 17, wall 3, apex_wall 3, base_height 5 mm.
-    Surfaces: lv_endo, epi, base.
+    Both are centred `base_height` below the base. Defaults: an adult heart without load, cavity 80 mL.
     """
 
-    type: Literal["ellipsoid"] = "ellipsoid"
+    type: str
     radius: Positive = 22.0
     length: Positive = 58.0
     wall: Positive = 10.0
     apex_wall: Positive = 8.0
     base_height: Annotated[Length, Field(ge=0)] = 14.0
-    size: Positive = 5.0
 
     @model_validator(mode="after")
     def _base_cuts_the_cavity(self):
@@ -37,19 +34,24 @@ class Ellipsoid(Spec):
         return self
 
 
-class Biventricle(Spec):
-    """Two ventricles: a left ellipsoid, and a right one that is a larger ellipsoid beside it, minus the left.
+class Ellipsoid(LeftEllipsoid):
+    """A left ventricle; surfaces lv_endo, epi, base.
 
-    The left one is as in `Ellipsoid`. The right cavity has the semi-axes rv_across (x, away from the left ventricle),
-    rv_along (y) and rv_length (z) about a centre moved by `rv_offset` along x. Surfaces: lv_endo, rv_endo, epi, base.
+    Land 2015 (doi:10.1098/rspa.2015.0641): radius 7, length 17, wall 3, apex_wall 3, base_height 5 mm.
+    """
+
+    type: Literal["ellipsoid"] = "ellipsoid"
+    size: Positive = 5.0
+
+
+class Biventricle(LeftEllipsoid):
+    """Two ventricles: the left one, and a right one that is a larger ellipsoid beside it, minus the left.
+
+    The right cavity has the semi-axes rv_across (x, away from the left ventricle), rv_along (y) and rv_length (z) about
+    a centre moved by `rv_offset` along x. Surfaces: lv_endo, rv_endo, epi, base.
     """
 
     type: Literal["biventricle"] = "biventricle"
-    radius: Positive = 22.0
-    length: Positive = 58.0
-    wall: Positive = 10.0
-    apex_wall: Positive = 8.0
-    base_height: Annotated[Length, Field(ge=0)] = 14.0
     rv_across: Positive = 42.0
     rv_along: Positive = 38.0
     rv_length: Positive = 54.0
@@ -59,8 +61,8 @@ class Biventricle(Spec):
 
     @model_validator(mode="after")
     def _right_ventricle_fits(self):
-        if self.base_height >= min(self.length, self.rv_length):
-            raise ValueError("base_height must be smaller than length and rv_length: the base has to cut both cavities")
+        if self.base_height >= self.rv_length:
+            raise ValueError("base_height must be smaller than rv_length: the base plane has to cut both cavities")
         if self.rv_offset + self.rv_across <= self.radius + self.wall:
             raise ValueError("the right cavity lies inside the left wall: increase rv_offset or rv_across")
         if self.rv_offset - self.rv_across - self.rv_wall <= -(self.radius + self.wall):

@@ -15,7 +15,7 @@ import numpy as np
 
 from heartwright.output import fields, series
 
-BAR = {"color": "black", "vertical": True, "height": 0.5, "width": 0.1, "position_x": 0.84, "position_y": 0.25}
+BAR = {"color": "black", "vertical": True, "height": 0.6, "width": 0.4, "position_x": 0.3, "position_y": 0.2}
 BAR |= {"label_font_size": 14, "title_font_size": 13, "fmt": "%.0f"}
 SKIN = {"ambient": 0.35, "diffuse": 0.65, "smooth_shading": True, "split_sharp_edges": True}
 
@@ -56,8 +56,6 @@ def beat_path(folder: Path) -> Path:
 
 def activation_map(folder: Path) -> None:
     """Activation times on the heart from two sides and cut open, isochrones every 10 ms."""
-    import pyvista
-
     heart = _heart(fields.read(folder / "fields", -1))
     times = heart["activation"]
     heart["activation [ms]"] = times - np.nanmin(times)
@@ -68,22 +66,20 @@ def activation_map(folder: Path) -> None:
         "cmap": "turbo_r",
         "n_colors": int(span / 10),
         "nan_color": "#5a5a5a",
-        "scalar_bar_args": BAR,
     }
-    plotter = pyvista.Plotter(shape=(1, 3), off_screen=True, window_size=(1500, 560), border=False)
+    plotter = panels(3)
     for column, (shape, angle, title) in enumerate(
         ((heart, 60, "front"), (heart, 240, "back"), (cut_open(heart), 90, "cut open"))
     ):
         plotter.subplot(0, column)
-        plotter.add_mesh(shape.extract_surface(), show_scalar_bar=column == 2, **style, **SKIN)
+        plotter.add_mesh(shape.extract_surface(), show_scalar_bar=False, **style, **SKIN)
         look(plotter, heart, angle, title)
+    legend(plotter, 3, "activation [ms]")
     save(plotter, activation_path(folder))
 
 
 def beat(folder: Path) -> None:
     """The heart at end-diastole and end-systole, whole and cut open, coloured by its active tension."""
-    import pyvista
-
     trace, times = series.read(folder / "series.csv"), fields.times(folder / "fields")
     instants = {
         "end-diastole": trace["time"][np.argmax(trace["lv_volume"])],
@@ -91,7 +87,7 @@ def beat(folder: Path) -> None:
     }
     frames = {name: fields.read(folder / "fields", int(np.argmin(abs(times - t)))) for name, t in instants.items()}
     top = max(1.0, *(float(np.percentile(frame["active_tension"], 99)) for frame in frames.values()))
-    plotter = pyvista.Plotter(shape=(1, 4), off_screen=True, window_size=(1800, 560), border=False)
+    plotter = panels(4)
     whole = _heart(next(iter(frames.values())))
     for pair, (name, frame) in enumerate(frames.items()):
         heart = _heart(frame)
@@ -104,12 +100,26 @@ def beat(folder: Path) -> None:
                 scalars="active tension [kPa]",
                 clim=(0, top),
                 cmap="OrRd",
-                show_scalar_bar=pair == 1 and side == 1,
-                scalar_bar_args=BAR,
+                show_scalar_bar=False,
                 **SKIN,
             )
             look(plotter, whole, 60 if side == 0 else 90, f"{name}, {view} ({frame['time']:.0f} ms)")
+    legend(plotter, 4, "active tension [kPa]")
     save(plotter, beat_path(folder))
+
+
+def panels(number: int):
+    """A plotter of so many pictures side by side, and a narrow place behind them for what their colours mean."""
+    import pyvista
+
+    weights, size = [1.0] * number + [0.35], (int(500 * (number + 0.35)), 560)
+    return pyvista.Plotter(shape=(1, number + 1), col_weights=weights, off_screen=True, window_size=size, border=False)
+
+
+def legend(plotter, column: int, title: str) -> None:
+    """The colours of the mesh drawn last, in a column of their own."""
+    plotter.subplot(0, column)
+    plotter.add_scalar_bar(title, mapper=plotter.mapper, **BAR)
 
 
 def _heart(frame: dict[str, np.ndarray]):

@@ -11,7 +11,7 @@ CORNERS = {"triangle": 3, "tetra": 4}
 class Contents:
     """Points (n, 3) in the file's unit and simplices by kind, each row of `corners[kind]` with its row of `data[kind]`.
 
-    Higher-order elements keep their corners only. `points_data` has values on the points, `labels` names that the
+    Higher-order elements keep their corners only. `point_data` has values on the points, `labels` names that the
     file gives to tags of triangles, `sets` names of sets of points (masks (n,)), `others` kinds that are left out.
     `ours`: the file is one that we wrote, in mm, and its labels are our names.
     """
