@@ -161,6 +161,11 @@ class Geometry:
             raise InputError(f"mesh: '{name}' bounds no cavity; those that do: {', '.join(self.rims) or 'none'}")
         return name
 
+    def quadratic_unknowns(self) -> int:
+        """Numbers that make a quadratic vector field: three at every vertex and edge. Collective."""
+        self.mesh.topology.create_entities(1)
+        return 3 * sum(self.mesh.topology.index_map(dim).size_global for dim in (0, 1))
+
     def refined(self, levels: int) -> "Geometry":
         """The mesh with every tetrahedron split into 8, `levels` times, each rank keeping the children of its cells.
 
@@ -214,6 +219,8 @@ def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
     with together(comm):
         if comm.rank == 0:
             raw = fields.only_directions(prepare(spec), spec.fibres)
+            if comm.size > len(raw.cells):
+                raise InputError(f"mesh: {comm.size} ranks for {len(raw.cells)} tetrahedra: use fewer")
     return distribute(raw, comm)
 
 
