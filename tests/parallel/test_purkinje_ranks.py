@@ -18,7 +18,8 @@ from heartwright.electrophysiology.purkinje.network import Network
 from heartwright.electrophysiology.spec import ElectrophysiologySpec, GrownTree, Purkinje, Stimulus
 from heartwright.mesh.fibres import directions
 from heartwright.mesh.geometry import build
-from heartwright.mesh.spec import Biventricle, FibresConstant, MeshSpec
+from heartwright.mesh.spec import Biventricle, MeshSpec
+from heartwright.mesh.where import FibresConstant
 
 geometry = build(MeshSpec(generate=Biventricle(size=14.0)), MPI.COMM_WORLD)
 spec = ElectrophysiologySpec(

@@ -42,6 +42,6 @@ def qrs(heart, path: str, *overrides: str) -> float:
 
 def test_a_healthy_qrs_is_narrow_and_a_cut_bundle_widens_it(heart):
     healthy = qrs(heart, "healthy/purkinje.yaml")
-    assert 50 < healthy < 120
+    assert 40 < healthy < 120
     assert qrs(heart, "pathologies/bundle_cut.yaml") > healthy + 30
     assert qrs(heart, "healthy/purkinje.yaml", "pathologies=[{type: rbbb}]") > healthy + 15

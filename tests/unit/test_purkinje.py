@@ -86,7 +86,15 @@ def test_it_is_a_tree_that_hangs_together_and_lies_on_the_endocardium(heart, gro
 
 
 def test_every_fascicle_bears_a_tree_and_the_whole_covers_both_ventricles(heart, grown):
-    fascicles = {"left.anterior", "left.septal", "left.posterior", "right.anterior", "right.apical", "right.posterior"}
+    fascicles = {
+        "left.anterior",
+        "left.septal",
+        "left.posterior",
+        "right.anterior",
+        "right.apical",
+        "right.posterior",
+        "right.moderator",
+    }
     assert fascicles | {"left", "right"} == set(grown.numbers)
     assert min(np.count_nonzero(grown.bundle == grown.numbers[name]) for name in fascicles) > 25
     ends = grown.points[grown.junctions]

@@ -32,7 +32,8 @@ from heartwright.electrophysiology.spec import (
 from heartwright.errors import InputError
 from heartwright.linalg import JIT
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.select import select, select_cells
+from heartwright.mesh.select import region_cells, select, select_cells
+from heartwright.mesh.where import WhereRegion
 from heartwright.native import cache_folder
 from heartwright.parallel import together
 
@@ -213,11 +214,13 @@ def domain_fields(geometry: Geometry, spec: ElectrophysiologySpec) -> tuple[fem.
 
 
 def muscle_of(geometry: Geometry, spec: ElectrophysiologySpec) -> np.ndarray:
-    """Which local cells (n_cells,) are muscle: those that do not have all their nodes in the bath. Collective."""
+    """Which local cells (n_cells,) are muscle: neither of the bath's region nor with all nodes in it. Collective."""
     cells = geometry.V1.dofmap.list
     if spec.bath is None:
         return np.ones(len(cells), dtype=bool)
-    bath = select(geometry, spec.bath.where)[cells].all(axis=1)
+    where = spec.bath.where
+    by_region = isinstance(where, WhereRegion)
+    bath = region_cells(geometry, where) if by_region else select(geometry, where)[cells].all(axis=1)
     wet, dry = geometry.comm.allreduce(np.array([bath.sum(), (~bath).sum()]))
     if not wet:
         raise InputError("electrophysiology.bath: no cell of the mesh lies in it with all its nodes")
@@ -240,11 +243,16 @@ def _field(
     if (fast := spec.fast_endocardium) is not None:
         layer = endocardial_layer(geometry, fast)
         values[layer] = _on_rank_0(geometry.comm, lambda: of_factor(fast.speed_factor))
-    scale = np.ones((len(values), 1))
+    values *= region_scale(geometry, regions)[:, None]
+    return field
+
+
+def region_scale(geometry: Geometry, regions: Sequence[Region]) -> np.ndarray:
+    """The factor (local cells,) by which `regions` conduct less. Collective."""
+    scale = np.ones(len(geometry.V1.dofmap.list))
     for region in regions:
         scale[select_cells(geometry, region.where)] = region.conduction_scale
-    values *= scale
-    return field
+    return scale
 
 
 def endocardial_layer(geometry: Geometry, fast: FastEndocardium) -> np.ndarray:

@@ -10,20 +10,19 @@ import numpy as np
 import ufl
 from dolfinx import fem
 
-from heartwright.electrophysiology.conductivity import endocardial_layer
+from heartwright.electrophysiology.conductivity import endocardial_layer, region_scale
 from heartwright.electrophysiology.purkinje.network import Network
 from heartwright.electrophysiology.spec import HIS, ElectrophysiologySpec, Speeds
 from heartwright.errors import InputError
 from heartwright.linalg import JIT
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.select import select, select_cells
+from heartwright.mesh.select import select
 from heartwright.native import library_on
 from heartwright.parts import State
 
 SOURCE = Path(__file__).with_suffix(".c")
 TOLERANCE = 1e-9  # ms, below which an arrival is not earlier
 FOOT_RATE, FOOT_DURATION = 60.0, 2.0  # mV/ms, ms
-DIFFUSIVITY = 0.254  # ms: diffusivity over the square of the speed, of a converged ten Tusscher-Panfilov wave
 
 
 class Eikonal:
@@ -140,13 +139,6 @@ class Foot:
         return {}
 
 
-def conductivity_field(geometry: Geometry, spec: ElectrophysiologySpec) -> fem.Function:
-    """Conductivities along f0, s0, n0 [mS/mm] that go with the speeds of a converged wave, for the ECG. Collective."""
-    field = fem.Function(fem.functionspace(geometry.mesh, ("DG", 0, (3,))), name="conductivity")
-    field.x.array[:] = (spec.chi * spec.Cm * DIFFUSIVITY * speed_field(geometry, spec) ** 2).ravel()
-    return field
-
-
 def speed_field(geometry: Geometry, spec: ElectrophysiologySpec) -> np.ndarray:
     """Speeds (local cells, 3) along f0, s0, n0 [mm/ms]; the fast endocardium and the regions of `spec` are in them.
 
@@ -158,10 +150,7 @@ def speed_field(geometry: Geometry, spec: ElectrophysiologySpec) -> np.ndarray:
     speeds = np.tile([fibre, cross, cross], (len(geometry.V1.dofmap.list), 1))
     if spec.fast_endocardium is not None:
         speeds[endocardial_layer(geometry, spec.fast_endocardium)] *= spec.fast_endocardium.speed_factor
-    scale = np.ones((len(speeds), 1))
-    for region in spec.regions:
-        scale[select_cells(geometry, region.where)] = region.conduction_scale**0.5
-    return speeds * scale
+    return speeds * region_scale(geometry, spec.regions)[:, None] ** 0.5
 
 
 def _metric(geometry: Geometry, speeds: np.ndarray, directions: Sequence) -> np.ndarray:

@@ -80,7 +80,8 @@ class Bundle(Spec):
     """A bundle branch on the endocardium `surface`: a trunk from `start` to `end`, fascicles that spring from there.
 
     Fascicles have names and the angle they turn by, counter-clockwise as seen from the blood, and are `fascicle_length`
-    long.
+    long. `strands` run from the end of the trunk through the blood to other places of the surface, where four fascicles
+    leave them: the moderator band.
     """
 
     surface: str
@@ -88,6 +89,7 @@ class Bundle(Spec):
     end: Where
     fascicles: dict[str, Angle] = Field(min_length=1)
     fascicle_length: Annotated[Length, Field(gt=0)] = "20 mm"
+    strands: dict[str, Where] = Field(default_factory=dict)
 
 
 def _site(layer: Literal["endo", "epi"], apicobasal: float, rotation: float = 0.0) -> WhereCoordinates:
@@ -98,9 +100,16 @@ def _site(layer: Literal["endo", "epi"], apicobasal: float, rotation: float = 0.
 def _bundles() -> dict[str, Bundle]:
     left = {"anterior": -math.radians(50), "septal": 0.0, "posterior": math.radians(50)}
     right = {"anterior": math.radians(60), "apical": 0.0, "posterior": -math.radians(60)}
+    free_wall = WhereCoordinates(chamber="rv", layer="endo", apicobasal=0.45, rotation=0.0)
     return {
         "left": Bundle(surface="lv_endo", start=_site("endo", 0.9), end=_site("endo", 0.7), fascicles=left),
-        "right": Bundle(surface="rv_endo", start=_site("epi", 0.9), end=_site("epi", 0.5), fascicles=right),
+        "right": Bundle(
+            surface="rv_endo",
+            start=_site("epi", 0.9),
+            end=_site("epi", 0.5),
+            fascicles=right,
+            strands={"moderator": free_wall},
+        ),
     }
 
 
@@ -184,20 +193,22 @@ class Region(Spec):
 
 
 class Bath(Spec):
-    """Blood or another fluid around the muscle, for the bidomain equation: cells with all their nodes in `where`."""
+    """Blood or another fluid around the muscle, for a bidomain: a region, or cells with all nodes in `where`."""
 
     where: Where
     conductivity: Annotated[Conductivity, Field(gt=0)] = "0.6 S/m"
 
 
 class Ecg(Spec):
-    """The pseudo-ECG: electrodes in an infinite homogeneous torso.
+    """The twelve leads, by lead fields of a heart in a homogeneous torso.
 
-    `electrodes` (RA, LA, LL, V1 .. V6) override the default placement around the heart's own axes.
+    `electrodes` (RA, LA, LL, V1 .. V6) override the default placement around the heart's own axes. `intracellular` and
+    `extracellular`: the conductivities of the muscle's two spaces (Potse et al. 2006, doi:10.1109/TBME.2006.880875).
     """
 
     electrodes: dict[Literal["RA", "LA", "LL", "V1", "V2", "V3", "V4", "V5", "V6"], Point] = Field(default_factory=dict)
-    torso_conductivity: Annotated[Conductivity, Field(gt=0)] = "0.22 mS/mm"
+    intracellular: Conductivities = Conductivities(fibre="0.3 mS/mm", sheet="0.03 mS/mm", normal="0.03 mS/mm")
+    extracellular: Conductivities = Conductivities(fibre="0.3 mS/mm", sheet="0.12 mS/mm", normal="0.12 mS/mm")
 
 
 # How much of the mass is lumped at the nodes.

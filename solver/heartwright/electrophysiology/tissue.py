@@ -12,7 +12,7 @@ from heartwright.electrophysiology.bidomain import Bidomain
 from heartwright.electrophysiology.cells import Population, require_resolved
 from heartwright.electrophysiology.conductivity import conductivity_fields, domain_fields, muscle_of
 from heartwright.electrophysiology.diffusion import Diffusion, conductivity_tensor
-from heartwright.electrophysiology.ecg import PseudoECG
+from heartwright.electrophysiology.ecg import LeadField
 from heartwright.electrophysiology.purkinje.junctions import Junctions
 from heartwright.electrophysiology.purkinje.network import Network
 from heartwright.electrophysiology.quadratic import Quadratic
@@ -99,9 +99,8 @@ class Tissue:
                 sigma, outside = (conductivity_tensor(s, directions) for s in domain_fields(geometry, spec))
                 self.diffusion = Bidomain(geometry, sigma, outside, *solver, muscle_cells)
             case "reaction_eikonal":
-                sigma = conductivity_tensor(eikonal.conductivity_field(geometry, spec), directions)
                 self.diffusion = eikonal.Foot(geometry, spec, directions, self.network, onset, period)
-        self._ecg = PseudoECG.around(geometry, sigma, spec.ecg)
+        self._ecg = LeadField.around(geometry, spec, directions)
 
         self.v.x.scatter_forward()
         self._calcium = fem.Function(geometry.V1, name="calcium")
@@ -159,7 +158,7 @@ class Tissue:
         return vector.array
 
     def ecg(self) -> dict[str, float]:
-        """The leads of the pseudo-ECG [mV]; none where there are no electrodes. Collective."""
+        """The twelve leads [mV]; none where there are no electrodes. Collective."""
         return self._ecg.leads(self._v) if self._ecg else {}
 
     def summary(self) -> dict[str, float]:

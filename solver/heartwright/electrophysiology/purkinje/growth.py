@@ -1,5 +1,6 @@
 """Growth: a fractal tree on a surface, whose branches keep away from each other and stop where they would meet."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,14 +48,17 @@ class Growth:
         self.parent = np.full(1, -1)  # of every branch
 
     def grow(self, surface: Surface, bundle: Bundle, sites: np.ndarray, numbers: np.ndarray) -> None:
-        """A bundle that runs from the root to the first of its `sites` (2, 3) and over the surface to the second.
+        """A bundle that runs from the root to the first of its `sites` (n, 3) and over the surface to the second.
 
-        numbers: that of the bundle and those of its fascicles.
+        The other sites are those of its strands. numbers: that of the bundle, of its fascicles and of its strands.
         """
         angles = np.array(list(bundle.fascicles.values()))
-        lengths = np.full(len(angles), bundle.fascicle_length)
-        tips = self._sprout(surface, self._trunk(surface, sites, numbers[0]), angles, lengths)
-        tips = self._generation(surface, replace(tips, bundle=numbers[1:]))
+        trunk = self._trunk(surface, sites[:2], numbers[0])
+        fascicles = self._sprout(surface, trunk, angles, bundle.fascicle_length)
+        strands = self._strands(surface, trunk, sites[2:], numbers[1 + len(angles) :])
+        quarters = self._sprout(surface, strands, np.radians([45, 135, 225, 315]), bundle.fascicle_length)
+        first = _joined([replace(fascicles, bundle=numbers[1 : 1 + len(angles)]), quarters])
+        tips = self._generation(surface, first)
         for _ in range(self.spec.generations):
             lengths = self.random.normal(self.spec.branch_length, self.spec.branch_deviation, 2 * len(tips.point))
             angle = self.spec.branch_angle
@@ -93,15 +97,22 @@ class Growth:
             long = tips.remaining <= 0
             grown.append(tips.only(long))
             tips = tips.only(~long)
-        return Tips(*(np.concatenate(values) for values in zip(*(vars(t).values() for t in grown), strict=True)))
+        return _joined(grown)
 
-    def _sprout(self, surface: Surface, tips: Tips, angles: np.ndarray, lengths: np.ndarray) -> Tips:
+    def _strands(self, surface: Surface, trunk: Tips, places: np.ndarray, bundles: np.ndarray) -> Tips:
+        """Straight ways from the end of a trunk to `places` (k, 3); the tips where they reach the surface."""
+        there, triangle = surface.nearest(places)
+        ways = replace(trunk.only(np.zeros(len(places), dtype=int)), bundle=bundles)
+        ways = replace(ways, branch=self._new_branches(len(places), trunk.branch))
+        return self._extended(ways, there, triangle, _tangent(ways.direction, surface.normals[triangle]))
+
+    def _sprout(self, surface: Surface, tips: Tips, angles: np.ndarray, lengths: np.ndarray | float) -> Tips:
         """New branches at the ends of others, turned by each of the `angles` about the surface's normal."""
         parents = tips.only(np.repeat(np.arange(len(tips.point)), len(angles)))
         turn, normal = np.tile(angles, len(tips.point))[:, None], surface.normals[parents.triangle]
         direction = np.cos(turn) * parents.direction + np.sin(turn) * np.cross(normal, parents.direction)
         branch = self._new_branches(len(turn), parents.branch)
-        return replace(parents, direction=direction, remaining=lengths, branch=branch)
+        return replace(parents, direction=direction, remaining=np.broadcast_to(lengths, len(turn)), branch=branch)
 
     def _strangers(self, x: np.ndarray, branch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Distance from x (k, 3) to the nearest point of a branch that is not kin to `branch`, and the way from it."""
@@ -128,6 +139,10 @@ class Growth:
     def _new_branches(self, n: int, parents: np.ndarray | int = 0) -> np.ndarray:
         self.parent = np.concatenate([self.parent, np.broadcast_to(parents, n)])
         return len(self.parent) - n + np.arange(n)
+
+
+def _joined(parts: Sequence[Tips]) -> Tips:
+    return Tips(*(np.concatenate(values) for values in zip(*(vars(tips).values() for tips in parts), strict=True)))
 
 
 def _tangent(direction: np.ndarray, normal: np.ndarray) -> np.ndarray:

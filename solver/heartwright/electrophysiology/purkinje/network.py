@@ -10,9 +10,10 @@ from heartwright.electrophysiology.purkinje.growth import Growth
 from heartwright.electrophysiology.purkinje.surface import gathered
 from heartwright.electrophysiology.purkinje.tree import ROOT, Tree
 from heartwright.electrophysiology.purkinje.waves import TOLERANCE, Waves
-from heartwright.electrophysiology.spec import GrownTree, Purkinje, TreeFile
+from heartwright.electrophysiology.spec import Bundle, GrownTree, Purkinje, TreeFile
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.select import select
+from heartwright.mesh.where import Where
 from heartwright.parallel import together
 from heartwright.units import convert
 
@@ -85,7 +86,7 @@ def planted(geometry: Geometry, spec: GrownTree | TreeFile) -> Tree:
         sites = {
             name: (
                 gathered(geometry, bundle.surface),
-                np.array([_middle(geometry, w) for w in (bundle.start, bundle.end)]),
+                np.array([_middle(geometry, where) for where in _places(bundle)]),
             )
             for name, bundle in spec.bundles.items()
         }
@@ -101,16 +102,20 @@ def planted(geometry: Geometry, spec: GrownTree | TreeFile) -> Tree:
 
 
 def grown(spec: GrownTree, sites: dict) -> Tree:
-    """The tree on surfaces, `sites` a surface and the places (2, 3) [mm] of start and end for every bundle."""
+    """The tree on surfaces, `sites` a surface and the places (n, 3) [mm] of start, end and strands per bundle."""
     growth = Growth(spec, np.mean([places[0] for _, places in sites.values()], axis=0))
     numbers: dict[str, int] = {}
     for name, bundle in spec.bundles.items():
-        own = [name, *(f"{name}.{fascicle}" for fascicle in bundle.fascicles)]
+        own = [name, *(f"{name}.{part}" for part in (*bundle.fascicles, *bundle.strands))]
         first = len(numbers)
         numbers |= {each: first + i for i, each in enumerate(own)}
         surface, places = sites[name]
         growth.grow(surface, bundle, places, first + np.arange(len(own)))
     return growth.tree(numbers)
+
+
+def _places(bundle: Bundle) -> list[Where]:
+    return [bundle.start, bundle.end, *bundle.strands.values()]
 
 
 def _middle(geometry: Geometry, where) -> np.ndarray:
