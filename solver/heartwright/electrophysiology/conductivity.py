@@ -199,13 +199,9 @@ def conductivity_fields(geometry: Geometry, spec: ElectrophysiologySpec, dt: flo
 
 def domain_fields(geometry: Geometry, spec: ElectrophysiologySpec) -> tuple[fem.Function, fem.Function]:
     """The same of the intra- and of the extracellular domain, the bath being part of the latter. Collective."""
-    intracellular, extracellular = (
-        _field(geometry, spec, lambda factor, axes=axes: factor**2 * axes, regions)
-        for axes, regions in (
-            (_along_axes(spec.conduction.intracellular), spec.regions),
-            (_along_axes(spec.conduction.extracellular), []),
-        )
-    )
+    inside, outside = _along_axes(spec.conduction.intracellular), _along_axes(spec.conduction.extracellular)
+    intracellular = _field(geometry, spec, lambda factor: factor**2 * inside, spec.regions)
+    extracellular = _field(geometry, spec, lambda factor: factor**2 * outside, [])
     if spec.bath:
         bath = ~muscle_of(geometry, spec)
         intracellular.x.array.reshape(-1, 3)[bath] = 0.0
