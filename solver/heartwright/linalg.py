@@ -139,8 +139,14 @@ class Nonlinear(Protocol):
     def move(self, du: PETSc.Vec, dp: np.ndarray, length: float) -> None:
         """u += length du, p += length dp."""
 
+    def size(self, du: PETSc.Vec) -> float:
+        """How far an increment goes: |du|_inf of those of the u that are lengths."""
+
     def admissible(self) -> bool:
         """Whether the equations make sense at the present (u, p); the same answer on every rank."""
+
+    def diagnosis(self) -> str:
+        """Where (u, p) is at its worst, for the message of a failure; the same on every rank."""
 
 
 class LaggedNewton:
@@ -181,14 +187,14 @@ class LaggedNewton:
             fresh = self.stale
             if self.stale:
                 self._factor(problem, border[1])
-            dp, size = self._increment(border)
+            dp, size = self._increment(problem, border)
             if previous and size > self.SLOW * previous and not fresh:
                 self._factor(problem, border[1])
-                dp, size = self._increment(border)
+                dp, size = self._increment(problem, border)
             elif previous:
                 self.rate = size / previous
             if not np.isfinite(size) or self.rate > 10:
-                raise self._failed(f"diverges in iteration {k} (increment {size:.2g} mm)")
+                raise self._failed(problem, f"diverges in iteration {k} (increment {size:.2g} mm)")
             full = self._advance(problem, dp)
             self.iterations += 1
             border = problem.border()
@@ -201,21 +207,21 @@ class LaggedNewton:
             ):
                 return k
             previous = size
-        raise self._failed(f"no convergence in {max_it} iterations (increment {size:.2g} mm)")
+        raise self._failed(problem, f"no convergence in {max_it} iterations (increment {size:.2g} mm)")
 
     def once(self, problem: Nonlinear) -> float:
         """A single full step of Newton's method, with a new factorisation; returns |du|_inf."""
         border = problem.border()
         problem.residual(self.r)
         self._factor(problem, border[1])
-        dp, size = self._increment(border)
+        dp, size = self._increment(problem, border)
         problem.move(self.du, dp, 1.0)
         self.iterations += 1
         return size
 
-    def _failed(self, reason: str) -> SolveFailed:
+    def _failed(self, problem: Nonlinear, reason: str) -> SolveFailed:
         self.stale = True
-        return SolveFailed(self.equation, reason)
+        return SolveFailed(self.equation, f"{reason}; {problem.diagnosis()}")
 
     def _factor(self, problem: Nonlinear, C: Sequence[PETSc.Vec]) -> None:
         """A new K, its factors, and Z."""
@@ -226,7 +232,7 @@ class LaggedNewton:
         self.linear.ksp.setUp()
         pc.setReusePreconditioner(True)
         if pc.getFailedReason():
-            raise self._failed(f"factorisation failed{_mumps_report(pc)}")
+            raise self._failed(problem, f"factorisation failed{_mumps_report(pc)}")
         for row, z in zip(C, self.Z, strict=True):
             self.linear.solve(row, z)
         self.mixing.forget()
@@ -234,8 +240,8 @@ class LaggedNewton:
         self.rate = 1.0
         self.factorisations += 1
 
-    def _increment(self, border) -> tuple[np.ndarray, float]:
-        """The plain increment: du into self.du; returns dp and |du|_inf."""
+    def _increment(self, problem: Nonlinear, border) -> tuple[np.ndarray, float]:
+        """The plain increment: du into self.du; returns dp and the size of du."""
         c, C, D = border
         self.linear.solve(self.r, self.du)
         self.du.scale(-1.0)
@@ -244,7 +250,7 @@ class LaggedNewton:
             S = D + np.array([[row.dot(z) for z in self.Z] for row in C])
             dp = np.linalg.solve(S, -c - np.array([row.dot(self.du) for row in C]))
             self.du.maxpy(dp, self.Z)
-        return dp, self.du.norm(PETSc.NormType.NORM_INFINITY)
+        return dp, problem.size(self.du)
 
     def _advance(self, problem: Nonlinear, dp: np.ndarray) -> bool:
         """Take the mixed increment, or as much of the plain one as is admissible; returns whether it was all of it."""
@@ -265,7 +271,7 @@ class LaggedNewton:
                 return False
             problem.move(self.du, dp, -length)
             length /= 2
-        raise self._failed("no part of the increment keeps the determinant of F positive")
+        raise self._failed(problem, "no part of the increment keeps the determinant of F positive")
 
     def destroy(self) -> None:
         self.linear.destroy()

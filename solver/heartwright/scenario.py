@@ -19,6 +19,7 @@ from heartwright.errors import InputError, did_you_mean
 from heartwright.explain import explain, place
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mesh.spec import MeshSpec
+from heartwright.mesh.where import Where, WhereNear
 from heartwright.odes.model import list_models
 from heartwright.output.spec import OutputSpec
 from heartwright.pathologies import Pathology
@@ -213,9 +214,19 @@ def _named_surfaces(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
     if mechanics := scenario.mechanics:
         for index, boundary in enumerate(mechanics.boundaries):
             yield ("mechanics", "boundaries", index, "where"), boundary.where
+        for index, region in enumerate(mechanics.regions):
+            if name := _surface_of(region.where):
+                yield ("mechanics", "regions", index, "where"), name
     if (ep := scenario.electrophysiology) and ep.fast_endocardium:
         for index, name in enumerate(ep.fast_endocardium.surfaces):
             yield ("electrophysiology", "fast_endocardium", "surfaces", index), name
+
+
+def _surface_of(where: Where) -> str | None:
+    """The surface that a place is on or near, if it is one."""
+    if isinstance(where, WhereNear):
+        return where.near
+    return where if isinstance(where, str) and where != "all" else None
 
 
 def load(path: Path | str, overrides: Iterable[str] = ()) -> Scenario:

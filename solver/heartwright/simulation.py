@@ -131,10 +131,11 @@ class Simulation:
         try:
             volumes = self.heart.fill(self.log.step)
         except SolveFailed as failure:
+            self.recorder.show_last_state()
             raise SolveFailed(
                 failure.equation,
-                f"{failure.reason}, before the first beat. Try a finer or better mesh, a stiffer passive law, "
-                "or less blood",
+                f"{failure.reason}, before the first beat; how far it came is in last_state.xdmf. "
+                "Try a finer or better mesh, a stiffer passive law, or less blood",
             ) from failure
         self.log.say("filled: " + ", ".join(f"{name} {volume / ML:.1f} mL" for name, volume in volumes.items()))
         self.recorder.begin()

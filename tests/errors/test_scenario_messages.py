@@ -69,6 +69,39 @@ TEXTS = {
         GOOD.replace("circulation: {}", "circulation: {cavities: {lv: endo}}"),
         "s.yaml:6: circulation.cavities.lv: the mesh has no surface 'endo'; it has: base, epi, lv_endo, rv_endo",
     ),
+    "no such region": (
+        GOOD.replace("mechanics: {}", "mechanics: {regions: [{where: scar, passive_scale: 2}]}"),
+        "s.yaml:5: mechanics.regions.0.where: the mesh has no surface 'scar'; it has: base, epi, lv_endo, rv_endo",
+    ),
+    "no such region to be near": (
+        GOOD.replace("mechanics: {}", "mechanics: {regions: [{where: {near: scar, within: 5 mm}}]}"),
+        "s.yaml:5: mechanics.regions.0.where: the mesh has no surface 'scar'; it has: base, epi, lv_endo, rv_endo",
+    ),
+    "negative stiffness": (
+        GOOD.replace("mechanics: {}", "mechanics: {passive: {type: usyk, C: -1 kPa}}"),
+        "s.yaml:5: mechanics.passive.C: must be greater than 0, got '-1 kPa'",
+    ),
+    "no stiffness": (
+        GOOD.replace("mechanics: {}", "mechanics: {passive: {type: neo_hooke, mu: 0 kPa}}"),
+        "s.yaml:5: mechanics.passive.mu: must be greater than 0, got '0 kPa'",
+    ),
+    "not convex": (
+        GOOD.replace("mechanics: {}", "mechanics: {passive: {type: holzapfel_ogden, b_f: -2}}"),
+        "s.yaml:5: mechanics.passive.b_f: must be greater than 0, got -2",
+    ),
+    "Poisson ratio 0.5": (
+        GOOD.replace("mechanics: {}", "mechanics: {bulk_modulus: null}"),
+        "s.yaml:5: mechanics: with an infinite bulk_modulus (Poisson ratio 0.5) the pressure is an unknown: "
+        "set `element: P2P1`",
+    ),
+    "no element": (
+        GOOD.replace("mechanics: {}", "mechanics: {element: P3}"),
+        "s.yaml:5: mechanics.element: must be 'P2' or 'P2P1', got 'P3'",
+    ),
+    "no law": (
+        GOOD.replace("mechanics: {}", "mechanics: {passive: {type: mooney_rivlin}}"),
+        "s.yaml:5: mechanics.passive: unknown type 'mooney_rivlin'; known: guccione, holzapfel_ogden, neo_hooke, usyk",
+    ),
     "no such model": (
         GOOD.replace("mechanics: {}", "mechanics: {active: {model: land_2018}}"),
         "s.yaml:5: mechanics.active.model: no model 'land_2018'; did you mean 'land_2017'?",

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from heartwright.errors import InputError
 from heartwright.files import write_atomically
-from heartwright.output import pictures, plots, series
+from heartwright.output import bullseye, pictures, plots, series
 
 # What a healthy adult at rest shows; see docs/theory/normal_values.md for the sources.
 NORMAL = {
@@ -28,6 +28,10 @@ NORMAL = {
     "mean_arterial_pressure": (70, 105),
     "cardiac_output": (4, 8),
     "qrs": (70, 120),
+    "gls": (-22, -18),
+    "gcs": (-30, -20),
+    "wall_thickening": (30, 50),
+    "twist": (10, 20),
 }
 NAMES = {
     "lv_edv": "LV end-diastolic volume",
@@ -44,6 +48,12 @@ NAMES = {
     "rv_dpdt_max": "RV dP/dt max",
     "rv_dpdt_min": "RV dP/dt min",
     "rv_stroke_work": "RV stroke work",
+    "gls": "LV longitudinal strain (GLS)",
+    "gcs": "LV circumferential strain (GCS)",
+    "grs": "LV radial strain (GRS)",
+    "wall_thickening": "LV wall thickening",
+    "twist": "LV twist",
+    "torsion": "LV torsion",
     "systolic_pressure": "arterial pressure, systolic",
     "diastolic_pressure": "arterial pressure, diastolic",
     "mean_arterial_pressure": "arterial pressure, mean",
@@ -73,6 +83,11 @@ def write(folder: Path) -> Path:
     if plots.leads_of(trace):
         note = "25 mm/s, 10 mm/mV: a small square is 40 ms and 0.1 mV. Unbounded torso."
         figures.append(_figure(folder, "Pseudo-ECG", "ecg", plots.ecg({folder.name: trace}), note))
+    if "lv_twist" in trace:
+        figures.append(_figure(folder, "Strain and twist of the left ventricle", "strain", plots.strain(trace)))
+    if run["segments"]:
+        note = "AHA segments 1–17 as seen from the apex; strains from end-diastole to end-systole. White: no cells."
+        figures.append(_figure(folder, "Segments", "segments", bullseye.draw(run["segments"]), note))
     drawn = pictures.draw(folder)
     figures += [_picture(path) for path in drawn]
     notes = [] if drawn or not (folder / "fields.xdmf").exists() else ["No 3D pictures: see plots/pictures.log."]
@@ -120,7 +135,12 @@ def _metric_rows(metrics: dict):
     for key in (key for key in NAMES if key in metrics):
         value, unit = metrics[key]["value"], metrics[key]["unit"]
         low, high = NORMAL.get(key, (None, None))
-        yield NAMES[key], _number(value), unit, "" if low is None else f"{low}–{high}"
+        yield (
+            NAMES[key],
+            _number(value),
+            unit,
+            "" if low is None else f"{low}–{high}" if low >= 0 else f"{low} to {high}",
+        )
 
 
 def _run_rows(run: dict):

@@ -25,6 +25,12 @@ class SeriesSpec(Spec):
     every: Every = "1 ms"
 
 
+class SegmentsSpec(Spec):
+    """Stretches, stresses and power of the 17 segments and of both ventricles."""
+
+    every: Every = "10 ms"
+
+
 class CheckpointSpec(Spec):
     """States to restart from; the newest three are kept."""
 
@@ -36,5 +42,6 @@ class OutputSpec(Spec):
 
     fields: FieldsSpec = FieldsSpec()
     series: SeriesSpec = SeriesSpec()
+    segments: SegmentsSpec = SegmentsSpec()
     checkpoint: CheckpointSpec = CheckpointSpec()
     report: bool = True
