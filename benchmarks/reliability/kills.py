@@ -2,7 +2,8 @@
 
 A small beating ventricle with everything in it is run again and again, each time killed (SIGKILL, all ranks) at a
 random moment, in whatever it does then; its results are read; it is restarted to its end. Counts the runs whose results
-could be read, no row lost, and whose restart ended with the traces of the unbroken run to the last bit.
+could be read, no row lost, and whose restart ended with the traces of the unbroken run to the last bit. Rewrites its
+rows of result.json.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from small import command, mpi, scenario, series
+from small import command, mpi, record, scenario, series
 
 from heartwright.output import fields
 
@@ -25,34 +26,41 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--ranks", type=int, default=2)
     asked = parser.parse_args()
+    readable, identical = survivors(asked.kills, asked.ranks)
+    for what, count in (("results readable", readable), ("restarted identical", identical)):
+        record(f"{asked.kills} kills on {asked.ranks} ranks: {what}", count, "1", low=asked.kills)
+
+
+def survivors(kills: int, ranks: int) -> tuple[int, int]:
+    """Of so many killed runs, how many left results that can be read, and how many ended as the unbroken run."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         path = scenario(folder, 20, every=2)
         began = time.monotonic()
-        command(asked.ranks, "run", str(path), "-o", str(folder / "whole"))
+        command(ranks, "run", str(path), "-o", str(folder / "whole"))
         length = time.monotonic() - began
         whole = (folder / "whole" / "series.csv").read_bytes()
         readable = identical = 0
         moments = random.Random(1)  # noqa: S311 - the same moments in every run of this script
-        for trial in range(asked.kills):
+        for trial in range(kills):
             run = folder / f"killed-{trial}"
-            rows = kill(asked.ranks, path, run, moments.uniform(0.2, 1.0) * length)
+            rows = kill(ranks, path, run, moments.uniform(0.2, 1.0) * length)
             readable += can_be_read(run, rows)
             if (run / "resolved.yaml").exists():
-                command(asked.ranks, "restart", str(run))
+                command(ranks, "restart", str(run))
             else:  # dead before it had begun
-                command(asked.ranks, "run", str(path), "-o", str(run))
+                command(ranks, "run", str(path), "-o", str(run))
             identical += (run / "series.csv").read_bytes() == whole
-        print(
-            f"{asked.kills} kills on {asked.ranks} ranks: results readable {readable}, restarted identical {identical}"
-        )
+            print(f"{trial + 1} killed, {readable} readable, {identical} identical", flush=True)
+    return readable, identical
 
 
 def kill(ranks: int, path: Path, run: Path, after: float) -> int:
     """Kill a run after so many seconds; returns how many steps its log had at that moment."""
     arguments = ["mpirun", "-n", str(ranks), sys.executable, "-m", "heartwright", "run", str(path), "-o", str(run)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(arguments, env=mpi.environment(ranks, {}), start_new_session=True, **quiet) as process:
+    own = {"TMPDIR": tempfile.mkdtemp(dir=path.parent)}  # a killed mpirun leaves a folder in the way of later ones
+    with subprocess.Popen(arguments, env=mpi.environment(ranks, own), start_new_session=True, **quiet) as process:
         time.sleep(after)
         mpi.end_session(process.pid)
         if process.poll() is None:

@@ -23,7 +23,7 @@ def test_the_small_heart_goes_through_excitation_contraction_and_a_valve(beats):
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_traces_do_not_depend_on_the_number_of_ranks(beats, ranks):
     apart = heart.differences(beats(1).series, beats(ranks).series)
-    assert max(apart.values()) < 1e-6, apart
+    assert max(apart.values()) < 1e-8, apart  # 1e-10 seen: what the linear solvers leave
 
 
 @pytest.mark.parametrize("ranks", [2, 3])

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from heartwright.mesh import checks, quality, surface
 from heartwright.mesh.geometry import find_rims
-from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec, Nozzle, Slab, Stenosis, Tube
+from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec, Nozzle, Slab, Stenosis, Strip, Tube
 
 generate = pytest.importorskip("heartwright.mesh.generate").generate
 pytest.importorskip("gmsh")
@@ -109,6 +109,14 @@ def test_slab_has_its_faces_where_their_names_say():
     for axis, (name, length) in enumerate(zip("xyz", (20.0, 7.0, 3.0), strict=True)):
         np.testing.assert_allclose(raw.points[raw.surface(f"{name}min")][..., axis], 0.0, atol=1e-9)
         np.testing.assert_allclose(raw.points[raw.surface(f"{name}max")][..., axis], length, atol=1e-9)
+
+
+def test_a_strip_is_made_of_equal_bricks_of_six():
+    raw = checks.checked(generate(Strip(length=10.0, width=2.0, thickness=1.0, size=0.5)), MeshSpec(generate=Strip()))
+    assert len(raw.cells) == 20 * 4 * 2 * 6 and len(raw.points) == 21 * 5 * 3
+    np.testing.assert_allclose(raw.points % 0.5 % 0.499999999, 0.0, atol=1e-6)
+    np.testing.assert_allclose(surface.tet_volumes(raw.points, raw.cells), 0.5**3 / 6, rtol=1e-9)
+    np.testing.assert_allclose(raw.points[raw.surface("xmax")][..., 0], 10.0)
 
 
 NARROW = Stenosis(severity=0.5, at=50.0, length=30.0)

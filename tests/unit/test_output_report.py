@@ -139,7 +139,7 @@ def self_contained(path: Path) -> Page:
 
 def test_the_page_holds_all_it_shows(healthy):
     page = self_contained(healthy / "report.html")
-    for words in ("healthy", "Wiggers diagram", "Pressure–volume loops", "Pseudo-ECG", "LV ejection fraction", CITE[0]):
+    for words in ("healthy", "Wiggers diagram", "Pressure–volume loops", "ECG", "LV ejection fraction", CITE[0]):
         assert words in page.text
     assert re.search(r"LV end-diastolic volume\s*130\.0\s*mL\s*100–180", page.text)
     assert "not a medical device" in page.text

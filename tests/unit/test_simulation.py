@@ -121,7 +121,7 @@ def test_what_a_run_will_take_is_estimated_from_a_few_steps(begun, tmp_path):
     found = re.fullmatch(
         r"about (\d+) min on 1 rank \(\d+ s until the heart is filled, ([\d.]+) s per step\), [\d.]+ GB of memory, "
         r"([\d.]+) GB on disk; ask Slurm for a third more time",
-        simulation.estimate(described, tmp_path, MPI.COMM_WORLD),
+        str(simulation.estimate(described, tmp_path, MPI.COMM_WORLD)),
     )
     assert found
     minutes, step, disk = map(float, found.groups())

@@ -131,8 +131,7 @@ class Heart:
     def fields(self) -> dict[str, np.ndarray]:
         """Nodal fields on the fine mesh at this rank's nodes, ghosts included: (n,) or (n, 3). Collective."""
         repolarisation = self.tissue.with_ghosts(self.tissue.repolarisation)
-        return {
-            "v": self.tissue.v.x.array,
+        return self.tissue.potentials() | {
             "calcium": self.tissue.calcium(),
             "activation": self.tissue.activation,
             "repolarisation": repolarisation,

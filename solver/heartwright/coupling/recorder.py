@@ -18,6 +18,7 @@ from heartwright.parallel import together
 Row = dict[str, tuple[float, str]]  # name -> (value, unit)
 WIDTHS = {"u": 3}  # numbers per node of the fields that are vectors
 MESH_NUMBERS = 70  # of four bytes, per node: its place, about six cells and their fibres
+NETWORK = "purkinje.vtu"  # the Purkinje network and its latest wave
 DIGITS = 20  # bytes of a number in the series
 
 
@@ -87,11 +88,15 @@ class Recorder:
         fields.close()
 
     def close(self) -> None:
-        for table in (self.series, self.segments):
-            if table:
-                table.close()
+        with together(self.comm):
+            for table in (self.series, self.segments):
+                if table:
+                    table.close()
         if self.fields:
             self.fields.close()
+        with together(self.comm):
+            if self.heart.tissue.network and self.comm.rank == 0:
+                self.heart.tissue.network.write(self.folder / NETWORK)
 
     def _open(self) -> None:
         self.row, regions = self.heart.observe(self.clock.t), self.heart.observe_regions()

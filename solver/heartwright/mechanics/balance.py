@@ -18,8 +18,8 @@ class Balance:
     """Assembly of r and K of a quadratic vector field u, into storage that is made once.
 
     muscle: the volume term; loads: all other terms as UFL forms, linear in a test function; fixed: local nodes (ghosts
-    included) at which u stays 0; incompressible: the equation of an unknown q beside u, if there is one. K = dr/d(u, q)
-    is symmetric: of loads that are not, it keeps the upper triangle.
+    included) at which u stays 0; incompressible: the equation of an unknown q beside u, if there is one. K is
+    symmetric: of loads whose derivative is not, it has the symmetric part.
     """
 
     spec: MechanicsSpec
@@ -38,7 +38,7 @@ class Balance:
         w, du = ufl.TestFunction(self.V), ufl.TrialFunction(self.V)
         self._loads = [fem.form(load, jit_options=JIT) for load in loads]
         moving = [ufl.derivative(load, u, du) for load in loads if u in load.coefficients()]
-        self._stiffnesses = [fem.form(stiffness, jit_options=JIT) for stiffness in moving]
+        self._stiffnesses = [fem.form(0.5 * (k + ufl.adjoint(k)), jit_options=JIT) for k in moving]
         everywhere = fem.form(ufl.inner(du, w) * ufl.dx, jit_options=JIT)
         if incompressible:
             self.matrix = SaddlePointMatrix(self.V, everywhere, fixed, incompressible)

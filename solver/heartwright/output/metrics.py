@@ -25,8 +25,8 @@ def of_last_beat(series: Series, period: float) -> dict[str, Metric]:
             found |= _ventricle(side, beat)
     if "arterial_pressure" in beat:
         found |= _arteries(beat, period)
-    if leads := [beat[name] for name in beat if name.startswith("ecg_")]:
-        found |= _ecg(beat["time"], np.array(leads).T)
+    if leads := {name.removeprefix("ecg_"): beat[name] for name in beat if name.startswith("ecg_")}:
+        found |= _ecg(beat["time"], leads)
     if "lv_twist" in beat:
         found |= _strains(beat)
     if "blood_volume" in series:
@@ -76,12 +76,29 @@ def t_wave(times: np.ndarray, leads: np.ndarray) -> tuple[float, float]:
     return float(t[peak]), float(t[steepest] - power[steepest] / slope.min())
 
 
-def _ecg(times: np.ndarray, leads: np.ndarray) -> dict[str, Metric]:
-    """QRS and QT duration, J point to T peak, T peak to T end."""
-    begin, qrs = _qrs(times, leads)
-    peak, end = t_wave(times, leads)
+def qrs_axis(times: np.ndarray, I: np.ndarray, aVF: np.ndarray, begin: float, duration: float) -> float:
+    """Direction [deg] of the QRS complex in the frontal plane: 0 to the left, 90 to the feet.
+
+    atan2(2/√3 A(aVF), A(I)), A the area of a lead over QRS above the level it has at its begin; the factor is that of
+    Goldberger's lead, which is √3/2 as long as Einthoven's.
+    """
+    inside = (times >= begin) & (times <= begin + duration)
+    if inside.sum() < 2:
+        return float("nan")
+    across, down = (np.trapezoid(lead[inside] - lead[inside][0], times[inside]) for lead in (I, aVF))
+    return float(np.degrees(np.arctan2(2 / np.sqrt(3) * down, across)))
+
+
+def _ecg(times: np.ndarray, leads: dict[str, np.ndarray]) -> dict[str, Metric]:
+    """QRS and QT duration, J point to T peak, T peak to T end, and the axis of QRS."""
+    together = np.array(list(leads.values())).T
+    begin, qrs = _qrs(times, together)
+    peak, end = t_wave(times, together)
     values = {"qrs": qrs, "qt": end - begin, "jtp": peak - begin - qrs, "tpe": end - peak}
-    return {name: {"value": value, "unit": "ms"} for name, value in values.items()}
+    found: dict[str, Metric] = {name: {"value": value, "unit": "ms"} for name, value in values.items()}
+    if leads.keys() >= {"I", "aVF"}:
+        found["axis"] = {"value": qrs_axis(times, leads["I"], leads["aVF"], begin, qrs), "unit": "deg"}
+    return found
 
 
 def valve_order(series: Series) -> list[str]:

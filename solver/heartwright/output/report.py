@@ -28,6 +28,7 @@ NORMAL = {
     "mean_arterial_pressure": (70, 105),
     "cardiac_output": (4, 8),
     "qrs": (70, 120),
+    "axis": (-30, 90),
     "gls": (-22, -18),
     "gcs": (-30, -20),
     "wall_thickening": (30, 50),
@@ -59,6 +60,7 @@ NAMES = {
     "mean_arterial_pressure": "arterial pressure, mean",
     "cardiac_output": "cardiac output",
     "qrs": "QRS duration",
+    "axis": "QRS axis",
     "qt": "QT interval",
     "jtp": "end of QRS to T peak",
     "tpe": "T peak to T end",
@@ -81,8 +83,8 @@ def write(folder: Path) -> Path:
         _figure(folder, "Pressure–volume loops", "pv_loops", plots.pv_loops({folder.name: trace})),
     ]
     if plots.leads_of(trace):
-        note = "25 mm/s, 10 mm/mV: a small square is 40 ms and 0.1 mV. Unbounded torso."
-        figures.append(_figure(folder, "Pseudo-ECG", "ecg", plots.ecg({folder.name: trace}), note))
+        note = "25 mm/s, 10 mm/mV: a small square is 40 ms and 0.1 mV."
+        figures.append(_figure(folder, "ECG", "ecg", plots.ecg({folder.name: trace}), note))
     if "lv_twist" in trace:
         figures.append(_figure(folder, "Strain and twist of the left ventricle", "strain", plots.strain(trace)))
     if run["segments"]:
@@ -109,7 +111,7 @@ def compare(first: Path, second: Path, target: Path) -> Path:
         {"title": "Left ventricle over time", "png": _encode(plots.traces(runs)), "note": ""},
     ]
     if plots.leads_of(trace_a) and plots.leads_of(trace_a) == plots.leads_of(trace_b):
-        figures.append({"title": "Pseudo-ECG", "png": _encode(plots.ecg(runs)), "note": ""})
+        figures.append({"title": "ECG", "png": _encode(plots.ecg(runs)), "note": ""})
     rows = list(differences(run_a["metrics"], run_b["metrics"]))
     tables = [_table("Differences", ("", *names, "unit", "change"), rows)]
     return _render(target, " against ".join(names), "two runs compared", tables, figures, [], [])
@@ -168,6 +170,7 @@ def _figure(folder: Path, title: str, name: str, figure: Figure, note: str = "")
 
 def _picture(path: Path) -> dict:
     titles = {"activation": "Activation, isochrones every 10 ms", "beat": "End-diastole and end-systole"}
+    titles["purkinje"] = "Purkinje network"
     return {"title": titles[path.stem], "png": base64.b64encode(path.read_bytes()).decode(), "note": ""}
 
 
