@@ -29,7 +29,8 @@ from result import row, write  # noqa: E402
 COMM = MPI.COMM_WORLD
 KAPPA = {1: 1e3, 2: 1e4, 3: 1e4}  # kPa: the benchmark is incompressible; the beam's stresses are a tenth
 ENDO, EPI, BASE = (7.0, 17.0), (10.0, 20.0), 5.0  # semi-axes and height of the base [mm]
-BEAM, VENTRICLE = (4, 6), (1.6, 1.2)  # cells across the beam; edges [mm]
+BEAM = (4, 6)  # cells across
+VENTRICLE = (1.6, 0.8), (1.2, 0.6)  # edges at base and apex [mm]
 
 
 def spec(problem: int, law: Guccione, *boundaries) -> MechanicsSpec:
@@ -74,9 +75,11 @@ def beam(across: int) -> Wall:
     return wall
 
 
-def ventricle(problem: int, size: float, law: Guccione, pressure: float, active: float) -> Wall:
+def ventricle(problem: int, sizes: tuple[float, float], law: Guccione, pressure: float, active: float) -> Wall:
     """Problems 2 and 3: a truncated ellipsoid, its base held (so that lids over the cavity load nothing that moves)."""
-    shape = Ellipsoid(radius=ENDO[0], length=ENDO[1], wall=3.0, apex_wall=3.0, base_height=BASE, size=size)
+    size, apex = sizes
+    axes = {"radius": ENDO[0], "length": ENDO[1], "wall": 3.0, "apex_wall": 3.0, "base_height": BASE}
+    shape = Ellipsoid(**axes, size=size, apex_size=apex)
     geometry = build(MeshSpec(generate=shape), COMM)
     wall = Wall(geometry, spec(problem, law, Fixed(where="base")), FibresConstant(), ["lv_endo"])
     frame = wall.frame
@@ -131,11 +134,11 @@ def rows(bars: dict) -> list[dict]:
         found.append(row(f"problem 1, {across} cells across: z of the tip", tip, "mm", **bars["tip"]))
     soft, stiff = Guccione(C=2.0, b_f=8.0, b_t=2.0, b_fs=4.0), Guccione(C=10.0, b_f=1.0, b_t=1.0, b_fs=1.0)
     for problem, law, pressure, active in ((2, stiff, 10.0, 0.0), (3, soft, 15.0, 60.0)):
-        for size in VENTRICLE:
-            wall = ventricle(problem, size, law, pressure, active)
+        for sizes in VENTRICLE:
+            wall = ventricle(problem, sizes, law, pressure, active)
             for face, (_, long) in (("endo", ENDO), ("epi", EPI)):
                 z = place(wall, (0.0, 0.0, -long - BASE))[2] + BASE
-                what = f"problem {problem}, edges {size:g} mm: z of the {face}cardial apex"
+                what = f"problem {problem}, edges {sizes[0]:g} to {sizes[1]:g} mm: z of the {face}cardial apex"
                 found.append(row(what, z, "mm", **bars[f"{problem} {face}"]))
     return found
 

@@ -28,6 +28,7 @@ DESCRIPTION = (
     click.option(
         "--regions", metavar="YAML", help="Our surfaces and their tags: '{lv_endo: 13, epi: 12}', or a YAML file."
     ),
+    click.option("--tissues", metavar="YAML", help="Our regions of the tissue and their tags: '{lv: 1, la: [2, 3]}'."),
     click.option("--also", multiple=True, type=click.Path(), help="A further file about the same points."),
     click.option("--tags", help="The field of the file that holds the tags."),
     click.option("--size", help="Edge length to mesh the surface anew at: '4 mm'."),
@@ -40,8 +41,9 @@ def described(command):
     """The options that say what a file means, together as the argument `given`."""
 
     @functools.wraps(command)
-    def collected(source: Path, unit, regions, also, tags, size, fix, changes, **others: Any):
-        given = {"unit": unit, "regions": regions, "tags": tags, "size": size, "fix": FIXES if fix else None}
+    def collected(source: Path, unit, regions, tissues, also, tags, size, fix, changes, **others: Any):
+        given = {"unit": unit, "regions": regions, "tissues": tissues, "tags": tags, "size": size}
+        given["fix"] = FIXES if fix else None
         given["also"] = f"[{', '.join(map(_quoted, also))}]" if also else None
         pairs = [(key, text) for key, text in given.items() if text is not None]
         return command(source, [*pairs, *map(_pair, changes)], **others)
@@ -116,7 +118,7 @@ def info(source: Path, given: list) -> None:
 @FORCE
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One of its sizes: --set size='5 mm'.")
 def generate(shape: str, output: Path, force: bool, changes: tuple[str, ...]) -> None:
-    """Mesh an idealised SHAPE: ellipsoid, biventricle, slab, tube, nozzle."""
+    """Mesh an idealised SHAPE: ellipsoid, biventricle, four_chambers, slab, strip, tube, nozzle."""
     from heartwright.mesh import prepare
 
     write = _writer(output, force)

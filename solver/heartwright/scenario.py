@@ -20,6 +20,7 @@ from heartwright.errors import InputError, did_you_mean
 from heartwright.explain import explain, place
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mesh.spec import MeshSpec
+from heartwright.mesh.where import Where, WhereNear
 from heartwright.odes.model import list_models
 from heartwright.output.spec import OutputSpec
 from heartwright.pathologies import Pathology
@@ -36,7 +37,10 @@ KEPT = {"output.fields.of"}  # frames that are there would lack the new ones
 SURFACES = {
     "ellipsoid": {"lv_endo", "epi", "base"},
     "biventricle": {"lv_endo", "rv_endo", "epi", "base"},
+    "four_chambers": {"lv_endo", "rv_endo", "la_endo", "ra_endo", "epi", "lpv", "rpv", "svc", "ivc"}
+    | {"mitral", "aortic", "tricuspid", "pulmonary"},
     "slab": {"xmin", "xmax", "ymin", "ymax", "zmin", "zmax"},
+    "strip": {"xmin", "xmax", "ymin", "ymax", "zmin", "zmax"},
     "tube": {"inlet", "outlet", "wall", "inner", "outer"},
     "nozzle": {"inlet", "outlet", "wall"},
 }
@@ -135,6 +139,7 @@ def contradictions(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
         if getattr(scenario, block) is None:
             yield (block,), "is required: a beat needs electrophysiology, mechanics and circulation"
     yield from _late_stimuli(scenario)
+    yield from _other_equations(scenario)
     yield from _implausible(scenario)
     if scenario.mechanics:
         yield from _loose_boundaries(scenario.mechanics)
@@ -163,6 +168,16 @@ def _late_stimuli(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
                 ("electrophysiology", "stimuli", index, "start"),
                 f"stimulus '{stimulus.name}' starts at {start:g} ms, after the end at {end:g} ms",
             )
+
+
+def _other_equations(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
+    """What belongs to another equation than the tissue's, or to tissue that does not beat."""
+    if not (ep := scenario.electrophysiology):
+        return
+    if "phi_e" in scenario.output.fields.of and ep.equation != "bidomain":
+        yield ("output", "fields", "of"), f"phi_e is a field of the bidomain equation, this is {ep.equation}"
+    if ep.bath:
+        yield ("electrophysiology", "bath"), "the mesh of a beating heart is all muscle: a bath is for tissue alone"
 
 
 def _implausible(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
@@ -214,9 +229,22 @@ def _named_surfaces(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
     if mechanics := scenario.mechanics:
         for index, boundary in enumerate(mechanics.boundaries):
             yield ("mechanics", "boundaries", index, "where"), boundary.where
+        for index, region in enumerate(mechanics.regions):
+            if name := _surface_of(region.where):
+                yield ("mechanics", "regions", index, "where"), name
     if (ep := scenario.electrophysiology) and ep.fast_endocardium:
         for index, name in enumerate(ep.fast_endocardium.surfaces):
             yield ("electrophysiology", "fast_endocardium", "surfaces", index), name
+    if ep and ep.purkinje and ep.purkinje.tree.type == "grown":
+        for bundle, grown in ep.purkinje.tree.bundles.items():
+            yield ("electrophysiology", "purkinje", "tree", "bundles", bundle, "surface"), grown.surface
+
+
+def _surface_of(where: Where) -> str | None:
+    """The surface that a place is on or near, if it is one."""
+    if isinstance(where, WhereNear):
+        return where.near
+    return where if isinstance(where, str) and where != "all" else None
 
 
 def load(path: Path | str, overrides: Iterable[str] = ()) -> Scenario:
@@ -251,8 +279,10 @@ def models(scenario: Scenario) -> list[str]:
 
 
 def inputs(scenario: Scenario) -> list[Path]:
-    """The files a scenario is computed from: its mesh, and models that are not Heartwright's own."""
-    meshes = [name for name in (scenario.mesh.file, *scenario.mesh.also) if name]
+    """The files a scenario is computed from: its mesh and network, and models that are not Heartwright's own."""
+    purkinje = scenario.electrophysiology.purkinje
+    network = purkinje.tree.file if purkinje and purkinje.tree.type == "file" else None
+    meshes = [name for name in (scenario.mesh.file, *scenario.mesh.also, network) if name]
     files = [name for name in models(scenario) if name.endswith(".mmt")]
     return [Path(name) for name in dict.fromkeys([*meshes, *files])]
 
@@ -387,7 +417,7 @@ def _set(tree: Node, text: str) -> Node:
 
 
 def _paths_of_files(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
-    """Every value that names an input file: the mesh, and models given as a file instead of by name."""
+    """Every value that names an input file: the mesh, a network, and models given as a file instead of by name."""
     if isinstance(node.value, dict):
         for key, child in node.value.items():
             yield from _paths_of_files(child, (*path, key))
@@ -401,7 +431,9 @@ def _paths_of_files(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, N
 def _is_file(path: KeyPath, value: Any) -> bool:
     """Whether a value names an input file."""
     return isinstance(value, str) and (
-        path[:2] in (("mesh", "file"), ("mesh", "also")) or (path[-1:] == ("model",) and value.endswith(".mmt"))
+        path[:2] in (("mesh", "file"), ("mesh", "also"))
+        or path == ("electrophysiology", "purkinje", "tree", "file")
+        or (path[-1:] == ("model",) and value.endswith(".mmt"))
     )
 
 

@@ -157,10 +157,11 @@ class Simulation:
         try:
             volumes = self.heart.fill(self._filling)
         except SolveFailed as failure:
+            self.recorder.show_last_state()
             raise SolveFailed(
                 failure.equation,
-                f"{failure.reason}, before the first beat. Try a finer or better mesh, a stiffer passive law, "
-                "or less blood",
+                f"{failure.reason}, before the first beat; how far it came is in last_state.xdmf. "
+                "Try a finer or better mesh, a stiffer passive law, or less blood",
             ) from failure
         self.log.say("filled: " + ", ".join(f"{name} {volume / ML:.1f} mL" for name, volume in volumes.items()))
         self.recorder.begin()
@@ -329,7 +330,7 @@ def build(scenario: Scenario, comm: MPI.Comm) -> Heart:
     """The heart a scenario describes, its mesh read or made, nothing stepped yet."""
     geometry = geometries.build(scenario.mesh, comm)
     memory.require(geometry.quadratic_unknowns(), comm)
-    fine = geometry.refined(scenario.mesh.refine)
+    fine = geometry.refined(scenario.mesh.refine + scenario.electrophysiology.halvings)
     time_, cavities = scenario.time, scenario.circulation.cavities
     fibres = directions(fine, scenario.mesh.fibres, "DG0")
     return Heart(

@@ -27,7 +27,7 @@ d, product = wall.r.duplicate(), wall.r.duplicate()
 X = wall.V.tabulate_dof_coordinates()[: d.getLocalSize() // 3]
 d.array[:] = np.sin(X * [0.3, 0.4, 0.5] + [1, 2, 3]).ravel()
 wall.K.mult(d, product)
-least = geometry.comm.allreduce(wall.muscle.least_determinant(), MPI.MIN)
+least = geometry.comm.allreduce(wall.muscle.least_determinant()[0], MPI.MIN)
 found = [wall.r.norm(), wall.r.dot(d), wall.K.norm(), product.norm(), product.dot(d), least]
 if geometry.comm.rank == 0:
     print(json.dumps(found))

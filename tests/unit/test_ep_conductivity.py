@@ -28,6 +28,19 @@ def test_the_cable_of_the_benchmark_converges_to_the_published_speed():
     assert conductivity.Bundle(EPI, 0.05, 0.01, [D]).speeds(0.3)[0] == pytest.approx(0.612, rel=0.015)
 
 
+def test_speeds_of_the_mass_variants_bracket_the_limit():
+    # Niederer et al. 2011: 0.612 m/s along and 0.224 m/s across the fibre, of elements and steps without length
+    along, across = 0.17 * 0.62 / (0.17 + 0.62) / 1.4, 0.019 * 0.24 / (0.019 + 0.24) / 1.4
+    consistent, selective, lumped = (
+        conductivity.Bundle(EPI, 0.1, 0.01, [along, across], lumped).speeds(0.1) for lumped in (0.0, 0.5, 1.0)
+    )
+    limit = np.array([0.612, 0.224])
+    assert np.all(lumped < limit)
+    assert np.all(limit < consistent)
+    assert np.all((lumped < selective) & (selective < consistent))
+    assert selective[0] == pytest.approx(0.612, rel=0.005)
+
+
 @pytest.mark.parametrize(("speed", "h"), [(0.6, 1.5), (0.25, 1.0)])
 def test_the_diffusivity_found_gives_the_wanted_speed(speed, h):
     D = conductivity.cable_diffusivity(EPI, speed, h, 0.05)

@@ -9,7 +9,9 @@ from heartwright.body.circulation import Circulation
 from heartwright.electrophysiology.tissue import Tissue
 from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.solid import Solid
-from heartwright.mesh import rows
+from heartwright.mechanics.strain import Strain
+from heartwright.mechanics.stress import PERCENTILES, Stress
+from heartwright.mesh import rows, segments
 from heartwright.mesh.transfer import Transfer
 from heartwright.parts import Part, Rows, State
 from heartwright.stopwatch import Stopwatch
@@ -39,6 +41,10 @@ class Heart:
     ):
         self.tissue, self.contraction, self.solid, self.circulation = tissue, contraction, solid, circulation
         self.transfer, self.fibres = transfer, fibres
+        known = segments.compute(solid.geometry)
+        self.regions = known.regions(solid.geometry.comm)
+        self.strain = Strain(solid.geometry, solid.u, known, self.regions)
+        self.stress = Stress(solid.wall, known, self.regions)
         self.watch = Stopwatch()
 
     @property
@@ -88,9 +94,33 @@ class Heart:
         row |= {f"ecg_{lead}": (value, "mV") for lead, value in self.tissue.ecg().items()}
         row["activated"] = (self.tissue.summary()["activated"], "1")
         row["active_tension"] = (self.contraction.mean_tension(), "kPa")
+        row |= self._shape_of_the_left_ventricle()
         row["cavity_error"] = (self._cavity_error(), "1")
         row["newton"] = (float(self.solid.iterations), "1")
         return row
+
+    def observe_regions(self) -> dict[str, tuple[float, str]]:
+        """The row of segments.csv: of every region its stretches, stresses and power, as name -> (value, unit).
+
+        Collective.
+        """
+        columns = {f"{name}_stretch": (value, "1") for name, value in self.strain.stretches().items()}
+        fibre, across, power = self.stress.in_cells()
+        for name, stress in (("fibre", fibre), ("cross_fibre", across)):
+            found = zip(PERCENTILES, self.stress.percentiles(stress), strict=True)
+            columns |= {f"{name}_stress_p{percent}": (values, "kPa") for percent, values in found}
+        columns["power"] = (self.stress.per_volume(power), "mW/mL")
+        return {
+            f"{name}_{region}": (float(value), unit)
+            for name, (values, unit) in columns.items()
+            for region, value in zip(self.regions, values, strict=True)
+        }
+
+    def _shape_of_the_left_ventricle(self) -> dict[str, tuple[float, str]]:
+        left = list(self.regions).index("lv")
+        twist, distance = self.strain.twist()
+        stretches = {f"lv_{name}_stretch": (float(v[left]), "1") for name, v in self.strain.stretches().items()}
+        return stretches | {"lv_twist": (twist, "deg"), "lv_slice_distance": (distance, "mm")}
 
     def grid(self) -> tuple[np.ndarray, Rows, np.ndarray]:
         """This rank's nodes (n, 3) of the undeformed fine mesh, what they are, and its cells (m, 4) in local nodes."""
@@ -101,8 +131,7 @@ class Heart:
     def fields(self) -> dict[str, np.ndarray]:
         """Nodal fields on the fine mesh at this rank's nodes, ghosts included: (n,) or (n, 3). Collective."""
         repolarisation = self.tissue.with_ghosts(self.tissue.repolarisation)
-        return {
-            "v": self.tissue.v.x.array,
+        return self.tissue.potentials() | {
             "calcium": self.tissue.calcium(),
             "activation": self.tissue.activation,
             "repolarisation": repolarisation,

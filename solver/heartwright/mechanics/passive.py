@@ -25,7 +25,7 @@ class HolzapfelOgden(Spec):
     """
 
     type: Literal["holzapfel_ogden"] = "holzapfel_ogden"
-    a: Annotated[Pressure, Field(ge=0)] = 0.1
+    a: Annotated[Pressure, Field(gt=0)] = 0.1
     b: Exponent = 5.0
     a_f: Annotated[Pressure, Field(ge=0)] = 3.0
     b_f: Exponent = 8.0
@@ -73,7 +73,7 @@ class Guccione(Spec):
     """
 
     type: Literal["guccione"] = "guccione"
-    C: Annotated[Pressure, Field(ge=0)] = 0.876
+    C: Annotated[Pressure, Field(gt=0)] = 0.876
     b_f: Exponent = 18.48
     b_t: Exponent = 3.58
     b_fs: Exponent = 1.627
@@ -99,7 +99,7 @@ class Usyk(Spec):
     """
 
     type: Literal["usyk"] = "usyk"
-    C: Annotated[Pressure, Field(ge=0)] = 0.88
+    C: Annotated[Pressure, Field(gt=0)] = 0.88
     b_f: Exponent = 8.0
     b_s: Exponent = 6.0
     b_n: Exponent = 3.0
@@ -121,7 +121,7 @@ class NeoHooke(Spec):
     """Isotropic rubber: psi = mu/2 (I1 - 3) with the isochoric I1 = J^(-2/3) tr C."""
 
     type: Literal["neo_hooke"] = "neo_hooke"
-    mu: Annotated[Pressure, Field(ge=0)] = 2.0
+    mu: Annotated[Pressure, Field(gt=0)] = 2.0
 
     def psi(self, C, f0, s0, n0):
         """Strain energy per reference volume [kPa]."""

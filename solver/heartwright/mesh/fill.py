@@ -55,7 +55,7 @@ def _kept(raw: RawMesh, shells: np.ndarray) -> RawMesh:
             continue
         made = np.setdiff1d(cells, raw.facets)
         note = f"filled the surface of {raw.source} with {len(cells)} tetrahedra and {len(made)} points"
-        return raw.but(note, points=points, cells=cells, point_fields={})
+        return raw.but(note, points=points, cells=cells, point_fields={}, region=None)
     raise InputError(
         f"mesh.file: gmsh cannot fill the surface of {raw.source} ({failure}); give a `size` to mesh it anew"
     )

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from heartwright.mesh.four_chambers import Plan
 from heartwright.mesh.where import FibreRule, FibresBayer, FibresFile
 from heartwright.spec import Spec
 from heartwright.units import ML, Length, Volume
@@ -37,11 +38,13 @@ class LeftEllipsoid(Spec):
 class Ellipsoid(LeftEllipsoid):
     """A left ventricle; surfaces lv_endo, epi, base.
 
+    Edges are `size` long at the base and `apex_size` at the apex (the same unless given), linear in the height between.
     Land 2015 (doi:10.1098/rspa.2015.0641): radius 7, length 17, wall 3, apex_wall 3, base_height 5 mm.
     """
 
     type: Literal["ellipsoid"] = "ellipsoid"
     size: Positive = 5.0
+    apex_size: Positive | None = None
 
 
 class Biventricle(LeftEllipsoid):
@@ -70,12 +73,83 @@ class Biventricle(LeftEllipsoid):
         return self
 
 
+class FourChambers(Spec):
+    """A whole heart: two ventricles and two atria, joined by a plate with the rings of four valves.
+
+    The ventricles are those of `Biventricle`, here as at the end of diastole. The atria are halves of ellipsoids of the
+    semi-axes across (x, to the right), along (y, to anterior) and height. `mitral`, `aortic`, `tricuspid`, `pulmonary`:
+    radii of the openings in the plate, which is `ring_height` thick; `pulmonary_vein` (four) and `vena_cava` (two):
+    radii of the openings of the atria. `clearance`: at least so much tissue between openings and cavities' edges.
+    `atrial_size`: edges of the cells of plate and atria, whose walls are thin.
+    Regions: lv, rv, rings, la, ra. Surfaces: lv_endo, rv_endo, la_endo, ra_endo, epi, the rings mitral, aortic,
+    tricuspid, pulmonary, and the openings lpv, rpv, svc, ivc.
+    """
+
+    type: Literal["four_chambers"] = "four_chambers"
+    radius: Positive = 25.0
+    length: Positive = 60.0
+    wall: Positive = 10.0
+    apex_wall: Positive = 8.0
+    base_height: Annotated[Length, Field(ge=0)] = 14.0
+    rv_across: Positive = 46.0
+    rv_along: Positive = 41.0
+    rv_length: Positive = 56.0
+    rv_offset: Positive = 18.0
+    rv_wall: Positive = 4.5
+    ring_height: Positive = 4.0
+    mitral: Positive = 12.0
+    aortic: Positive = 8.5
+    tricuspid: Positive = 12.0
+    pulmonary: Positive = 9.5
+    clearance: Positive = 1.0
+    la_across: Positive = 28.0
+    la_along: Positive = 22.0
+    la_height: Positive = 36.0
+    ra_across: Positive = 27.0
+    ra_along: Positive = 25.0
+    ra_height: Positive = 38.0
+    atrial_wall: Positive = 2.5
+    pulmonary_vein: Positive = 5.0
+    vena_cava: Positive = 8.0
+    size: Positive = 6.0
+    atrial_size: Positive = 4.0
+
+    @model_validator(mode="after")
+    def _fits(self):
+        if self.base_height >= min(self.length, self.rv_length):
+            raise ValueError("base_height must be smaller than length and rv_length: the base has to cut both cavities")
+        if problem := Plan(self).crowded():
+            raise ValueError(problem)
+        return self
+
+
 class Slab(Spec):
     """A box from the origin to `lengths`; its faces are xmin, xmax, ymin, ymax, zmin, zmax."""
 
     type: Literal["slab"] = "slab"
     lengths: tuple[Positive, Positive, Positive]
     size: Positive
+
+    @property
+    def faces(self) -> tuple[str, ...]:
+        return ("xmin", "xmax", "ymin", "ymax", "zmin", "zmax")
+
+
+class Strip(Spec):
+    """A strip of tissue along x, from the origin: equal bricks with edges of about `size`, of six tetrahedra each.
+
+    Its faces are xmin, xmax, ymin, ymax, zmin, zmax.
+    """
+
+    type: Literal["strip"] = "strip"
+    length: Positive = 20.0
+    width: Positive = 3.0
+    thickness: Positive = 1.0
+    size: Positive = 0.5
+
+    @property
+    def lengths(self) -> tuple[float, float, float]:
+        return (self.length, self.width, self.thickness)
 
     @property
     def faces(self) -> tuple[str, ...]:
@@ -130,7 +204,9 @@ class Nozzle(Spec):
     size: Positive = 1.0
 
 
-Generator = Annotated[Ellipsoid | Biventricle | Slab | Tube | Nozzle, Field(discriminator="type")]
+Generator = Annotated[
+    Ellipsoid | Biventricle | FourChambers | Slab | Strip | Tube | Nozzle, Field(discriminator="type")
+]
 
 
 class MeshSpec(Spec):
@@ -140,9 +216,11 @@ class MeshSpec(Spec):
     also: further files about the same points, whose triangles, tags and fields are added.
     tags: which field of the file holds the tags, on its triangles, its points or its tetrahedra; found by itself
         where only one can.
+    tissues: our names of regions of the tissue (lv, rv, la, ra, valves) -> the tag or tags of their tetrahedra; those
+        without a name are then left out. Without it all are used, under the names that the file gives them, or
+        region_1, region_2, … by their tags.
     regions: our surface names (lv_endo, rv_endo, epi, base) -> the tag or tags they have in the file, as numbers or
         by the names that the file gives them; left out, the file's own names are used where they are ours.
-        `myocardium` may give the tags of the tetrahedra to use.
     size: remesh a file from its surface at this edge length.
     fix: repairs that must be asked for: `orientation` turns inverted cells round (they can also mean a folded mesh),
         `slivers` remeshes from the surface, at its own edge length unless `size` is given, where cells are nearly flat.
@@ -154,6 +232,7 @@ class MeshSpec(Spec):
     also: tuple[str, ...] = ()
     unit: Literal["mm", "cm", "m", "um"] | None = None
     tags: str | None = None
+    tissues: Regions = Field(default={})
     regions: Regions = Field(default={})
     size: Positive | None = None
     fix: tuple[Literal["orientation", "slivers"], ...] = ()
@@ -169,8 +248,12 @@ class MeshSpec(Spec):
             raise ValueError("give either `file` (with `unit`) or `generate`, not both and not neither")
         if self.file is not None and self.unit is None and not self.file.endswith(".h5"):  # ours know theirs
             raise ValueError("a mesh file needs its `unit`: mm, cm, m or um")
-        if self.file is None and (self.also or self.unit or self.tags or self.regions or self.size or self.fix):
-            raise ValueError("also, unit, tags, regions, size and fix belong to `file`; a generator has its own `size`")
+        if self.file is None and (
+            self.also or self.unit or self.tags or self.tissues or self.regions or self.size or self.fix
+        ):
+            raise ValueError(
+                "also, unit, tags, tissues, regions, size and fix belong to `file`; a generator has its own `size`"
+            )
         if isinstance(self.fibres, FibresFile) and (self.generate or self.size or "slivers" in self.fix):
             raise ValueError(
                 "fibres from a file belong to its cells: they need `file`, without `size` or fix: [slivers]"

@@ -29,7 +29,7 @@ def draw(folder: Path) -> list[Path]:
     if not (folder / "fields.xdmf").exists():
         return []
     offscreen("heartwright.output.pictures", folder, log=folder / "plots" / "pictures.log")
-    return [path for path in (activation_path(folder), beat_path(folder)) if path.exists()]
+    return [path for path in (activation_path(folder), network_path(folder), beat_path(folder)) if path.exists()]
 
 
 def offscreen(module: str, *arguments: Path, log: Path) -> None:
@@ -48,6 +48,10 @@ def offscreen(module: str, *arguments: Path, log: Path) -> None:
 
 def activation_path(folder: Path) -> Path:
     return folder / "plots" / "activation.png"
+
+
+def network_path(folder: Path) -> Path:
+    return folder / "plots" / "purkinje.png"
 
 
 def beat_path(folder: Path) -> Path:
@@ -76,6 +80,24 @@ def activation_map(folder: Path) -> None:
         look(plotter, heart, angle, title)
     legend(plotter, 3, "activation [ms]")
     save(plotter, activation_path(folder))
+
+
+def network(folder: Path) -> None:
+    """The Purkinje network within the heart, with the times of its latest wave, from two sides."""
+    import pyvista
+
+    frame = fields.read(folder / "fields", -1)
+    heart, tree = _heart(frame), pyvista.read(folder / "purkinje.vtu")
+    tree.points = tree.points @ frame["axes"].T
+    tree["time after His [ms]"] = tree["activation"] - np.nanmin(tree["activation"])
+    plotter = panels(2)
+    for column, (angle, title) in enumerate(((60, "front"), (240, "back"))):
+        plotter.subplot(0, column)
+        plotter.add_mesh(heart.extract_surface(), color="#e8d8d0", opacity=0.25)
+        plotter.add_mesh(tree, scalars="time after His [ms]", cmap="turbo_r", line_width=2, show_scalar_bar=False)
+        look(plotter, heart, angle, title)
+    legend(plotter, 2, "time after His [ms]")
+    save(plotter, network_path(folder))
 
 
 def beat(folder: Path) -> None:
@@ -160,5 +182,7 @@ if __name__ == "__main__":
     written = fields.read(run / "fields", -1)
     if "activation" in written:
         activation_map(run)
+    if (run / "purkinje.vtu").exists():
+        network(run)
     if "u" in written and "active_tension" in written:
         beat(run)

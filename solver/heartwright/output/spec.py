@@ -8,12 +8,12 @@ from heartwright.spec import Spec
 from heartwright.units import Time
 
 Every = Annotated[Time, Field(gt=0)]
-FieldName = Literal["v", "calcium", "activation", "repolarisation", "apd90", "u", "active_tension"]
+FieldName = Literal["v", "phi_e", "calcium", "activation", "repolarisation", "apd90", "u", "active_tension"]
 
 
 class FieldsSpec(Spec):
-    """Nodal fields for ParaView: v [mV], calcium [mM], activation, repolarisation and apd90 [ms], u [mm],
-    active_tension [kPa]."""
+    """Nodal fields for ParaView: v and, of the bidomain, phi_e [mV], calcium [mM], activation, repolarisation and
+    apd90 [ms], u [mm], active_tension [kPa]."""
 
     every: Every = "10 ms"
     of: tuple[FieldName, ...] = ("v", "u", "activation", "active_tension")
@@ -23,6 +23,12 @@ class SeriesSpec(Spec):
     """Scalar traces: pressures, volumes, flows, valves, ECG."""
 
     every: Every = "1 ms"
+
+
+class SegmentsSpec(Spec):
+    """Stretches, stresses and power of the 17 segments and of both ventricles."""
+
+    every: Every = "10 ms"
 
 
 class CheckpointSpec(Spec):
@@ -40,5 +46,6 @@ class OutputSpec(Spec):
 
     fields: FieldsSpec = FieldsSpec()
     series: SeriesSpec = SeriesSpec()
+    segments: SegmentsSpec = SegmentsSpec()
     checkpoint: CheckpointSpec = CheckpointSpec()
     report: bool = True
