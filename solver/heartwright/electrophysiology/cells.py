@@ -130,6 +130,10 @@ class Population:
             kernel.watched_step(t, dt, "membrane_potential", FAST)
             v[at] = row
 
+    def have(self, label: str) -> bool:
+        """Whether all models have a state called `label`."""
+        return all(label in kernel.model.labels for kernel in self.kernels)
+
     def read(self, label: str, values: np.ndarray) -> None:
         """Write the state called `label` into values (n,)."""
         for at, kernel in zip(self.nodes, self.kernels, strict=True):

@@ -33,6 +33,7 @@ from heartwright.errors import InputError
 from heartwright.linalg import JIT
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.select import region_cells, select, select_cells
+from heartwright.mesh.speckle import speckle
 from heartwright.mesh.where import WhereRegion
 from heartwright.native import cache_folder
 from heartwright.parallel import together
@@ -247,7 +248,11 @@ def region_scale(geometry: Geometry, regions: Sequence[Region]) -> np.ndarray:
     """The factor (local cells,) by which `regions` conduct less. Collective."""
     scale = np.ones(len(geometry.V1.dofmap.list))
     for region in regions:
-        scale[select_cells(geometry, region.where)] = region.conduction_scale
+        inside = select_cells(geometry, region.where)
+        if region.density < 1:
+            middles = geometry.points[geometry.V1.dofmap.list].mean(axis=1)
+            inside &= speckle(middles, region.grain, region.seed) < region.density
+        scale[inside] = region.conduction_scale
     return scale
 
 
