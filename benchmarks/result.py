@@ -33,7 +33,7 @@ def write(script: str, rows: list[dict[str, object]], options: str = "") -> None
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, AVX-512: {native.processor()[1]}",
         "date": datetime.date.today().isoformat(),
         "ranks": MPI.COMM_WORLD.size,
-        "command": f"python3 benchmarks/{folder.name}/run.py {options}".rstrip(),
+        "command": f"python3 benchmarks/{folder.name}/{Path(script).name} {options}".rstrip(),
         "rows": rows,
     }
     (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n")

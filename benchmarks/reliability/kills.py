@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from small import command, mpi, record, row, scenario, series
+from small import command, mpi, record, scenario, series
 
 from heartwright.output import fields
 
@@ -28,7 +28,7 @@ def main() -> None:
     asked = parser.parse_args()
     readable, identical = survivors(asked.kills, asked.ranks)
     for what, count in (("results readable", readable), ("restarted identical", identical)):
-        record(row(f"{asked.kills} kills on {asked.ranks} ranks: {what}", count, "1", low=asked.kills))
+        record(f"{asked.kills} kills on {asked.ranks} ranks: {what}", count, "1", low=asked.kills)
 
 
 def survivors(kills: int, ranks: int) -> tuple[int, int]:

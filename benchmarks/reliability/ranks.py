@@ -10,7 +10,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from small import command, differences, heart, record, row, series
+from small import command, differences, heart, record, series
 
 TRACES = {"pressures": "_pressure", "volumes": "_volume", "activation": "activated", "ECG": "ecg_"}
 
@@ -26,10 +26,10 @@ def main() -> None:
     apart = [differences(runs[0][0], traces) for traces, _ in runs[1:]]
     for what, part in TRACES.items():
         largest = max(value for found in apart for name, value in found.items() if part in name)
-        record(row(f"{what} on {numbers} ranks, of their range", largest, "1", high=1e-7))
+        record(f"{what} on {numbers} ranks, of their range", largest, "1", high=1e-7)
     for name in ("lv_ef", "rv_ef"):
         values = [metrics[name]["value"] for _, metrics in runs]
-        record(row(f"{name} on {numbers} ranks, relative", (max(values) - min(values)) / max(values), "1", high=1e-7))
+        record(f"{name} on {numbers} ranks, relative", (max(values) - min(values)) / max(values), "1", high=1e-7)
 
 
 def beat(path: Path, ranks: int) -> tuple[dict, dict]:

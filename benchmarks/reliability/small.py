@@ -1,22 +1,20 @@
 """The small beating ventricle of these scripts, from the tests, how it is run, and result.json."""
 
 import json
-import os
-import platform
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
+import result
 
 import heart
 import mpi  # noqa: F401 - for the scripts, which cannot know where the tests lie
 from cup import cup, write  # noqa: F401
 from heart import differences  # noqa: F401
-from heartwright.output import runfile
 from heartwright.output import series as traces
 
 RESULT = Path(__file__).with_name("result.json")
@@ -36,28 +34,12 @@ def command(ranks: int, *arguments: str, good: tuple[int, ...] = (0,)) -> None:
         raise RuntimeError(f"{' '.join(arguments)} ended with {done.returncode}: {done.stderr[-2000:]}")
 
 
-def row(what: str, value: float, unit: str, low: float | None = None, high: float | None = None) -> dict[str, Any]:
-    """A figure and its bar."""
-    good = (low is None or value >= low) and (high is None or value <= high)
-    return {"what": what, "value": value, "unit": unit, "low": low, "high": high, "ok": good, "source": "own bar"}
-
-
-def record(found: dict[str, Any]) -> None:
-    """Print a row, and put it into result.json in place of the one about the same thing."""
-    print(f"{found['what']}: {found['value']:.3g}{'' if found['ok'] else '  MISSED'}", flush=True)
+def record(what: str, value: float, unit: str, low: float | None = None, high: float | None = None) -> None:
+    """Put a figure and its bar into result.json, in place of the one about the same thing; the rest stays."""
     known = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else []
-    rows = [found if old["what"] == found["what"] else old for old in known]
-    rows += [found] if found not in rows else []
-    content = {
-        "name": "reliability",
-        "commit": runfile.commit(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "date": time.strftime("%Y-%m-%d"),
-        "ranks": None,
-        "command": "the scripts in this folder, one after the other",
-        "rows": sorted(rows, key=lambda r: r["what"]),
-    }
-    RESULT.write_text(json.dumps(content, indent=1) + "\n")
+    found = result.row(what, value, unit, "own", low, high)
+    rows = [row for row in known if row["what"] != what] + [found]
+    result.write(sys.argv[0], sorted(rows, key=lambda row: row["what"]))
 
 
 def series(run: Path) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from small import mpi, record, row, scenario
+from small import mpi, record, scenario
 
 
 def main() -> None:
@@ -37,8 +37,8 @@ def main() -> None:
             t, memory, files = np.array(samples[len(samples) // 4 : -1]).T
             slope = np.polyfit(t / 3600, memory / memory[0] * 100, 1)[0]
             run = f"{asked.minutes:g} min on {asked.ranks} ranks, rank {rank} of {memory[0] / 1e6:.0f} MB"
-            record(row(f"soak, {run}: memory grows", slope, "%/h", high=0.1))
-            record(row(f"soak, {run}: open files change by", files.max() - files.min(), "1", high=0))
+            record(f"soak, {run}: memory grows", slope, "%/h", high=0.1)
+            record(f"soak, {run}: open files change by", files.max() - files.min(), "1", high=0)
 
 
 def ranks_of(launcher: int) -> list[int]:

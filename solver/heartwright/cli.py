@@ -80,8 +80,8 @@ def restart(folder: Path, overrides: tuple[str, ...], hours: float | None) -> in
     with together(comm):
         if not (folder / "resolved.yaml").is_file():
             raise InputError(f"{folder}: no run to restart here (it has no resolved.yaml)")
+        _hide(scenario.load(folder / "resolved.yaml", overrides))
         lock = _claim(folder) if comm.rank == 0 else None
-        _hide(scenario.load(folder / "resolved.yaml"))
     from heartwright import simulation
 
     with _held(lock, folder):

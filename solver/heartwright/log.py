@@ -22,6 +22,7 @@ class Log:
 
     def __init__(self, path: Path | None, rank: int = 0, quiet: bool = False, screen: TextIO | None = None):
         self.screen = None if quiet or rank else screen or sys.stdout
+        self.folder = str(path.parent) if path else "."
         self.file = None if rank or path is None else open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
         # mpirun gives rank 0 a terminal of its own and passes on what is written there, to wherever it writes itself
         launched = any(name in os.environ for name in LAUNCHERS)
@@ -51,10 +52,13 @@ class Log:
             self.file = None
 
     def record(self, text: str) -> None:
-        """A line in the file only. A disk that refuses it ends the file, not the run: the results say what is wrong."""
+        """A line in the file only, where the run's folder goes by its name: its path may tell whose run it is.
+
+        A disk that refuses it ends the file, not the run: the results say what is wrong.
+        """
         try:
             if self.file:
-                print(text, file=self.file)
+                print(text.replace(self.folder, Path(self.folder).name), file=self.file)
         except OSError:
             lost, self.file = self.file, None
             with contextlib.suppress(OSError):

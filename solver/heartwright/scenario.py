@@ -3,7 +3,7 @@
 import difflib
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt, StringConstraints, ValidationError, model_validator
 from ruamel.yaml import YAML
 
+from heartwright import inputs as known_inputs
 from heartwright.body.spec import CirculationSpec
 from heartwright.devices import Device
 from heartwright.document import Node, assignment, merge, read_file, read_text
@@ -98,7 +99,7 @@ class Contradiction(InputError):
 class Scenario(Spec):
     """The root of the tree. `name` names the run folder; it is not inherited by `extends`.
 
-    `data: patient` keeps results from other users' eyes (umask 077).
+    `data: patient` keeps results from other users' eyes (umask 077), and paths and names of files out of them.
     `reproducible`: every step starts from the state alone, so that a run which is stopped and restarted, anywhere, is
     the unbroken run to the last bit; a new factorisation in every step is the price.
     """
@@ -303,12 +304,29 @@ def inputs(scenario: Scenario) -> list[Path]:
     return [Path(name) for name in dict.fromkeys([*meshes, *files])]
 
 
-def dump(scenario: Scenario) -> str:
-    """The scenario as YAML text that loads to an equal scenario."""
+def by_digest(scenario: Scenario) -> Scenario:
+    """The scenario; of a patient's heart with its input files known by their digests, see `inputs`."""
+    if scenario.data != "patient":
+        return scenario
+    plain = _with_files(scenario.model_dump(mode="json"), lambda name: str(known_inputs.noted(Path(name))))
+    return Scenario.model_validate(plain)
+
+
+def kept_in(folder: Path, scenario: Scenario) -> dict[str, Any]:
+    """The scenario as plain values that a run in `folder` keeps: input files relative to it, or by their digests."""
+
+    def kept(name: str) -> str:
+        return Path(name).name if known_inputs.is_noted(Path(name)) else os.path.relpath(name, folder)
+
+    return _with_files(scenario.model_dump(mode="json"), kept)
+
+
+def dump(scenario: Scenario, folder: Path | None = None) -> str:
+    """The scenario as YAML text that loads to an equal scenario, from a file in `folder` or from anywhere."""
     text = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style, yaml.sort_base_mapping_type_on_output, yaml.width = False, False, 110
-    yaml.dump(scenario.model_dump(mode="json"), text)
+    yaml.dump(kept_in(folder, scenario) if folder else scenario.model_dump(mode="json"), text)
     return text.getvalue()
 
 
@@ -323,9 +341,9 @@ def differences(before: Scenario, after: Scenario) -> Iterator[str]:
             yield f"  {key}: {_flow(old)} -> {_flow(new)}"
 
 
-def refused_changes(before: dict[str, Any], after: Scenario) -> Iterator[str]:
-    """What a run that goes on must not change, one line each; `before` is its scenario as plain values."""
-    for key, old, new in _differences("", before, after.model_dump(mode="json")):
+def refused_changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+    """What a run that goes on must not change, one line each; both are what the run keeps of its scenario."""
+    for key, old, new in _differences("", before, after):
         if key in KEPT or not any(f"{key}.".startswith(f"{free}.") for free in CHANGEABLE):
             yield f"{key} was {_flow(old)} so far and would be {_flow(new)}: a restart cannot change it"
 
@@ -423,18 +441,32 @@ def _paths_of_files(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, N
     elif isinstance(node.value, list):
         for index, child in enumerate(node.value):
             yield from _paths_of_files(child, (*path, index))
-    elif isinstance(node.value, str) and (
+    elif _is_file(path, node.value):
+        yield path, node
+
+
+def _is_file(path: KeyPath, value: Any) -> bool:
+    """Whether a value names an input file."""
+    return isinstance(value, str) and (
         path[:2] in (("mesh", "file"), ("mesh", "also"))
         or path == ("electrophysiology", "purkinje", "tree", "file")
-        or (path[-1:] == ("model",) and node.value.endswith(".mmt"))
-    ):
-        yield path, node
+        or (path[-1:] == ("model",) and value.endswith(".mmt"))
+    )
+
+
+def _with_files(plain: Any, change: Callable[[str], str], path: KeyPath = ()) -> Any:
+    """Plain values with another name for every input file."""
+    if isinstance(plain, dict):
+        return {key: _with_files(value, change, (*path, key)) for key, value in plain.items()}
+    if isinstance(plain, list):
+        return [_with_files(value, change, (*path, index)) for index, value in enumerate(plain)]
+    return change(plain) if _is_file(path, plain) else plain
 
 
 def _absolute(tree: Node) -> Node:
     """Paths of input files, which are relative to the file they are written in, made absolute."""
     for path, node in _paths_of_files(tree):
-        target = os.path.abspath(node.folder / os.path.expanduser(node.value))
+        target = str(known_inputs.found(node.value) or os.path.abspath(node.folder / os.path.expanduser(node.value)))
         tree = tree.put(tuple(map(str, path)), Node(target, node.source, node.line, node.folder))
     return tree
 
@@ -442,4 +474,7 @@ def _absolute(tree: Node) -> Node:
 def _missing_files(tree: Node) -> Iterator[str]:
     for path, node in _paths_of_files(tree):
         if not Path(node.value).is_file():
-            yield f"{node.place}: {'.'.join(map(str, path))}: no file {node.value}{_nearest(Path(node.value))}"
+            key, hint = ".".join(map(str, path)), _nearest(Path(node.value))
+            if known_inputs.is_noted(Path(node.value)):
+                hint = f"; it belongs to another account, or has moved: give it with --set {key}=PATH"
+            yield f"{node.place}: {key}: no file {node.value}{hint}"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from mpi4py import MPI
 
-from heartwright import __version__
+from heartwright import __version__, memory
 from heartwright import scenario as scenarios
 from heartwright.body.circulation import Circulation
 from heartwright.coupling.clock import Clock
@@ -56,8 +56,10 @@ def run(scenario: Scenario, folder: Path, comm: MPI.Comm, hours: float | None = 
     """
     with together(comm):
         if comm.rank == 0:
+            scenario = scenarios.by_digest(scenario)
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / "resolved.yaml", scenarios.dump(scenario))
+            write_atomically(folder / "resolved.yaml", scenarios.dump(scenario, folder))
+    scenario = comm.bcast(scenario)
     with Stop(comm, hours) as stop:
         simulation = Simulation(scenario, folder, comm, stop)
         return simulation.run(simulation.begin)
@@ -73,9 +75,9 @@ def restart(folder: Path, comm: MPI.Comm, overrides: list[str] | None = None, ho
     with together(comm):
         if not resolved.is_file():
             raise InputError(f"{folder}: no run here to restart (it has no resolved.yaml)")
-        scenario = scenarios.load(resolved, overrides or [])
+        scenario = scenarios.by_digest(scenarios.load(resolved, overrides or []))
         before = checkpoint.newest_facts(folder / "checkpoints")
-        if refused := list(scenarios.refused_changes(before, scenario) if before else ()):
+        if refused := list(scenarios.refused_changes(before, scenarios.kept_in(folder, scenario)) if before else ()):
             raise InputError(*(f"{folder}: {change}" for change in refused))
     begun = comm.bcast(bool(checkpoint.existing(folder / "checkpoints")))
     with Stop(comm, hours) as stop:
@@ -131,7 +133,7 @@ class Simulation:
             self.log.say(f"mesh: {note}")
         dofs = ", ".join(f"{count:,} of the {equation}" for equation, count in self.heart.dofs().items())
         self.log.say(f"unknowns: {dofs}")
-        described = scenario.model_dump(mode="json")
+        described = scenarios.kept_in(folder, scenario)
         self.recorder = Recorder(folder, scenario.output, described, self.heart, self.clock, comm)
 
     def run(self, start: Callable[[], None]) -> int:
@@ -178,7 +180,7 @@ class Simulation:
         self._note_start()
         with together(self.comm):
             if self.comm.rank == 0:
-                write_atomically(self.folder / "resolved.yaml", scenarios.dump(self.scenario))
+                write_atomically(self.folder / "resolved.yaml", scenarios.dump(self.scenario, self.folder))
         self.log.say(f"restarted at t {self.clock.t:.0f} ms")
 
     def probe(self) -> float:
@@ -325,12 +327,13 @@ class Simulation:
 def build(scenario: Scenario, comm: MPI.Comm) -> Preparation:
     """The heart or the tissue alone that a scenario describes, its mesh read or made, nothing stepped yet."""
     geometry = geometries.build(scenario.mesh, comm)
-    fine = geometry.refined(scenario.mesh.refine)
+    fine = geometry.refined(scenario.mesh.refine + scenario.electrophysiology.halvings)
     time_ = scenario.time
     fibres = directions(fine, scenario.mesh.fibres, "DG0")
     tissue = Tissue(fine, scenario.electrophysiology, fibres, time_.dt_ep, time_.av_delay, time_.cycle_length)
     if scenario.mechanics is None:
         return Preparation(tissue, fibres[0])
+    memory.require(geometry.quadratic_unknowns(), comm)
     cavities = scenario.circulation.cavities
     return Heart(
         tissue=tissue,
@@ -344,7 +347,7 @@ def build(scenario: Scenario, comm: MPI.Comm) -> Preparation:
 
 def cite(scenario: Scenario) -> list[str]:
     """DOIs of the models a scenario uses."""
-    return [f"{name}: doi:{read(name).doi}" for name in scenarios.models(scenario)]
+    return [f"{Path(name).name}: doi:{read(name).doi}" for name in scenarios.models(scenario)]
 
 
 def _readable(seconds: float) -> str:

@@ -82,7 +82,7 @@ def sweep(
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: is not empty; choose another folder with -o")
     described = members(file, overrides, axes)
-    texts = [scenario.dump(member) for member in described]
+    texts = [scenario.dump(scenario.by_digest(member), folder / "scenarios") for member in described]
     (folder / "scenarios").mkdir(parents=True)
     with open(folder / "manifest.tsv", "w", encoding="utf-8", newline="") as table:
         rows = csv.writer(table, delimiter="\t", lineterminator="\n")

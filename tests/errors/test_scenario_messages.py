@@ -65,6 +65,19 @@ TEXTS = {
         GOOD.replace("  stimuli", "  bath: {where: epi}\n  stimuli"),
         "s.yaml:2: electrophysiology: a bath needs the bidomain equation, this is monodomain",
     ),
+    "quadratic elements with wanted speeds": (
+        GOOD.replace("  stimuli", "  element: P2\n  stimuli"),
+        "s.yaml:2: electrophysiology: the conductivities for wanted speeds are known for linear elements: give "
+        "conductivities",
+    ),
+    "quadratic elements that are lumped": (
+        GOOD.replace(
+            "  stimuli",
+            "  element: P2\n  mass: lumped\n"
+            "  conduction: {type: conductivity, fibre: 1 S/m, sheet: 1 S/m, normal: 1 S/m}\n  stimuli",
+        ),
+        "s.yaml:2: electrophysiology: quadratic elements have no lumped mass: it would be negative at their vertices",
+    ),
     "a field of another equation": (
         GOOD + "output: {fields: {of: [v, phi_e]}}\n",
         "s.yaml:7: output.fields.of: phi_e is a field of the bidomain equation, this is monodomain",

@@ -14,6 +14,8 @@ from box import AXES, at, box
 from heartwright.electrophysiology.spec import (
     Bath, Cells, Conductivities, Domains, Ecg, ElectrophysiologySpec, Stimulus)
 from heartwright.electrophysiology.tissue import Tissue
+from heartwright.mesh.geometry import build
+from heartwright.mesh.spec import MeshSpec, Slab
 
 around = {n: (20.0 * np.cos(k), 20.0 * np.sin(k), 9.0 * k) for k, n in enumerate(
     ["RA", "LA", "LL", "V1", "V2", "V3", "V4", "V5", "V6"])}
@@ -49,6 +51,11 @@ wet = Tissue(
 )
 for t in range(2):
     wet.step(float(t), 1.0)
+slab = build(MeshSpec(generate=Slab(lengths=(6.0, 2.0, 2.0), size=1.0)), geometry.comm).refined(1)
+quadratic = Tissue(slab, spec.replace(element="P2", ecg=None), AXES, dt=0.1)
+for t in range(4):
+    quadratic.step(float(t), 1.0)
+found["quadratic v"] = at(slab, quadratic.v.x.array, points).tolist()
 found |= {f"bidomain {n}": at(geometry, values, points).tolist() for n, values in wet.potentials().items()}
 if geometry.comm.rank == 0:
     print(json.dumps(found))

@@ -36,9 +36,9 @@ if geometry.comm.rank == 0:
 @pytest.mark.parallel
 @pytest.mark.parametrize("element", ["P2", "P2P1"])
 def test_pressure_volume_and_tension_agree_on_1_2_and_3_ranks(element):
-    beat = BEAT.replace("{element}", element)
-    one = np.array(answer(1, beat))
+    program = BEAT.replace("{element}", element)
+    one = np.array(answer(1, program))
     assert one[-1, 0] > 3.0  # the valve has opened
     for ranks in (2, 3):
-        difference = np.abs(answer(ranks, beat) - one).max(axis=0) / np.ptp(one, axis=0)
+        difference = np.abs(answer(ranks, program) - one).max(axis=0) / np.ptp(one, axis=0)
         assert difference.max() < 1e-6, difference

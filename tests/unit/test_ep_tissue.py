@@ -6,13 +6,14 @@ import pytest
 from box import AXES, at, box
 from heartwright.electrophysiology import tissue as tissue_module
 from heartwright.electrophysiology.singlecell import duration, pace
-from heartwright.electrophysiology.spec import Cells, Conductivities, ElectrophysiologySpec, Region, Stimulus
+from heartwright.electrophysiology.spec import Cells, Conductivities, Domains, ElectrophysiologySpec, Region, Stimulus
 from heartwright.electrophysiology.tissue import Tissue
 from heartwright.errors import InputError, SolveFailed
 from heartwright.odes.model import list_models, read
 from heartwright.parts import restore, snapshot
 
 MEASURED = Conductivities(fibre=0.1334, sheet=0.0176, normal=0.0176)
+EXTRACELLULAR = {"fibre": 0.62, "sheet": 0.24, "normal": 0.24}
 PACING = Stimulus(name="pacing", where={"box": {"lower": (-1, -1, -1), "upper": (1, 9, 9)}}, clock="absolute")
 
 
@@ -25,8 +26,20 @@ def spec() -> ElectrophysiologySpec:
     return ElectrophysiologySpec(cells=[Cells(variant="epi")], conduction=MEASURED, stimuli=[PACING])
 
 
-def test_a_step_that_is_rolled_back_and_repeated_gives_the_same_bits(spec):
-    tissue = bar(spec)
+@pytest.fixture(params=["linear", "quadratic", "bidomain"])
+def new(request, spec):
+    """Makes bars that are equal."""
+    domains = Domains(intracellular=MEASURED.model_dump(exclude={"type"}), extracellular=EXTRACELLULAR)
+    quadratic = request.param == "quadratic"
+    if quadratic:
+        spec = spec.replace(element="P2")
+    if request.param == "bidomain":
+        spec = spec.replace(equation="bidomain", conduction=domains)
+    return lambda: Tissue(box((8.0, 1.0, 1.0), 0.5).refined(int(quadratic)), spec, AXES, dt=0.05)
+
+
+def test_a_step_that_is_rolled_back_and_repeated_gives_the_same_bits(new):
+    tissue = new()
     tissue.step(0.0, 3.0)
     saved = snapshot([tissue])
     tissue.step(3.0, 2.0)
@@ -36,8 +49,8 @@ def test_a_step_that_is_rolled_back_and_repeated_gives_the_same_bits(spec):
     assert all(np.array_equal(a, expected["tissue"][k], equal_nan=True) for k, a in tissue.state().items())
 
 
-def test_a_new_tissue_continues_from_a_saved_state(spec):
-    tissue, other = bar(spec), bar(spec)
+def test_a_new_tissue_continues_from_a_saved_state(new):
+    tissue, other = new(), new()
     tissue.step(0.0, 3.0)
     restore([other], snapshot([tissue]))
     for each in (tissue, other):

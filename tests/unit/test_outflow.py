@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from heartwright.errors import InputError
 from heartwright.mesh import fibres, generate, geometry, outflow
+from heartwright.mesh.coordinates import left_axes
 from heartwright.mesh.prepare import prepare
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec
 from heartwright.mesh.where import FibresBayer, FibresDoste
@@ -62,8 +63,6 @@ def test_below_the_inflow_the_fibres_are_those_of_bayer(heart):
 
 
 def test_weights_are_one_at_the_inflow_and_zero_at_the_outflow(heart):
-    from heartwright.mesh.coordinates import left_axes
-
     rings = outflow.ring_dofs(heart, heart.V1)
     found = outflow.fields(heart, heart.V1, left_axes(heart))
     for side, (inflow, out) in outflow.VALVES.items():
@@ -96,7 +95,7 @@ def test_rims_of_a_real_heart_tell_its_valves(shared_data):
     heart = geometry.distribute(prepare(MeshSpec(file=file, unit="mm", regions=tags)), MPI.COMM_SELF)
     rings = outflow.ring_dofs(heart, heart.V1)
     middle = {valve: heart.points[dofs].mean(axis=0) for valve, dofs in rings.items()}
-    apex = fibres.left_axes(heart).epi_apex
+    apex = left_axes(heart).epi_apex
     assert all(np.linalg.norm(point - apex) > 60 for point in middle.values())
     # the aortic valve lies between the three others
     others = [np.linalg.norm(middle["aortic"] - middle[valve]) for valve in ("mitral", "tricuspid", "pulmonary")]

@@ -9,6 +9,7 @@ from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Fixed, MechanicsSpec, Robin, SurfacePressure
 from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec
+from mpi import answer
 
 MESH = MeshSpec(generate=Ellipsoid(size=13.0))
 EVERYTHING = ["translation in all directions", "rotation about all axes"]
@@ -45,6 +46,26 @@ def test_free_motions_of_a_round_ventricle(ventricle, boundaries, free):
 def test_two_ventricles_cannot_turn_in_their_sac():
     hearts = build(MeshSpec(generate=Biventricle(size=16.0)), MPI.COMM_SELF)
     assert support.free_motions(hearts, [robin("epi")]) == []
+
+
+PROGRAM = """
+import json
+from mpi4py import MPI
+from heartwright.mechanics import support
+from heartwright.mechanics.spec import Robin
+from heartwright.mesh.geometry import build
+from heartwright.mesh.spec import Ellipsoid, MeshSpec
+
+geometry = build(MeshSpec(generate=Ellipsoid(size=16.0)), MPI.COMM_WORLD)
+free = support.free_motions(geometry, [Robin(where="base", stiffness=1.0)])
+if geometry.comm.rank == 0:
+    print(json.dumps([free]))
+"""
+
+
+@pytest.mark.parallel
+def test_free_motions_are_the_same_on_three_ranks():
+    assert answer(3, PROGRAM) == [["translation across z", "rotation about z"]]
 
 
 def test_a_heart_that_can_move_freely_is_refused_by_the_motions(ventricle):

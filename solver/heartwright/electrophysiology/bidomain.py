@@ -45,14 +45,14 @@ class Bidomain:
         self.geometry, self.n, self.watch = geometry, geometry.V1.dofmap.index_map.size_local, watch
         self.rates = np.zeros((2, 2, self.n))  # of v and phi, in the last step and in the one before
         self.phi = np.zeros(self.n)
-        self.iterations, self.steps = 0, 0
+        self.nodes, self.iterations, self.steps = slice(self.n), 0, 0
         V = fem.functionspace(geometry.mesh, ("Lagrange", 1, (2,)))
         U, W, dx = ufl.TrialFunction(V), ufl.TestFunction(V), geometry.dx
         self._dt, chi_Cm = fem.Constant(geometry.mesh, 1.0), fem.Constant(geometry.mesh, capacity)
         where = fem.Function(fem.functionspace(geometry.mesh, ("DG", 0)))
         where.x.array[:] = muscle
         K = _currents(U, W, intracellular, extracellular) / chi_Cm * dx
-        A = mass(geometry, lumped, U[0], where * W[0]) + self._dt / 2 * K
+        A = mass(geometry.mesh, lumped, U[0], where * W[0]) + self._dt / 2 * K
         bath_nodes = np.flatnonzero(~nodes_of_cells(geometry, muscle)).astype(np.int32)
         in_bath = fem.dirichletbc(fem.Constant(geometry.mesh, 0.0), 2 * bath_nodes, V.sub(0))
         self._stiffness = Assembly(_form(K)).update()

@@ -124,7 +124,7 @@ class Foot:
         arrival = activation(geometry, spec, directions, network)
         self.arrival = arrival[: geometry.V1.dofmap.index_map.size_local] + onset
         self.period = period
-        self.iterations = self.steps = 0
+        self.nodes, self.iterations, self.steps = slice(0), 0, 0
 
     def step(self, t: float, dt: float, v: fem.Function) -> None:
         """Raise the owned values of v over [t, t + dt] [ms] where a wave arrives."""

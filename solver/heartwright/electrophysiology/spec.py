@@ -241,14 +241,21 @@ class ElectrophysiologySpec(Spec):
     regions: list[Region] = Field(default_factory=list)
     bath: Bath | None = None
     ecg: Ecg | None = Ecg()
+    element: Literal["P1", "P2"] = "P1"
     mass: Literal["consistent", "selective", "lumped"] = "consistent"
     tolerance: Annotated[Voltage, Field(gt=0)] = "1e-4 mV"  # of the linear solver: RMS error of v in one step
     precision: Literal["double", "single"] = "double"  # of the cells' rates; states are double
 
     @model_validator(mode="after")
-    def _two_domains(self) -> "ElectrophysiologySpec":
+    def _things_that_go_together(self) -> "ElectrophysiologySpec":
         if self.equation == "bidomain" and not isinstance(self.conduction, Domains):
             raise ValueError("the bidomain equation needs conductivities of both domains: conduction of type domains")
+        if self.element == "P2" and self.equation != "monodomain":
+            raise ValueError(f"quadratic elements are for the monodomain equation, this is {self.equation}")
+        if self.element == "P2" and self.conduction.type == "speed":
+            raise ValueError("the conductivities for wanted speeds are known for linear elements: give conductivities")
+        if self.element == "P2" and self.mass != "consistent":
+            raise ValueError(f"quadratic elements have no {self.mass} mass: it would be negative at their vertices")
         if self.bath and self.equation != "bidomain":
             raise ValueError(f"a bath needs the bidomain equation, this is {self.equation}")
         return self
@@ -258,3 +265,8 @@ class ElectrophysiologySpec(Spec):
         if self.purkinje is None and any(stimulus.where == HIS for stimulus in self.stimuli):
             raise ValueError("a stimulus `where: his` needs a network: give `purkinje`, e.g. purkinje: {}")
         return self
+
+    @property
+    def halvings(self) -> int:
+        """Refinements from the elements to a mesh with their nodes."""
+        return 1 if self.element == "P2" else 0

@@ -15,6 +15,7 @@ from heartwright.electrophysiology.diffusion import Diffusion, conductivity_tens
 from heartwright.electrophysiology.ecg import LeadField
 from heartwright.electrophysiology.purkinje.junctions import Junctions
 from heartwright.electrophysiology.purkinje.network import Network
+from heartwright.electrophysiology.quadratic import Quadratic
 from heartwright.electrophysiology.repolarisation import Repolarisation
 from heartwright.electrophysiology.spec import HIS, LUMPED, ElectrophysiologySpec
 from heartwright.electrophysiology.stimulus import Stimulation
@@ -39,8 +40,9 @@ class Tissue:
     Strang splitting (doi:10.1137/0705041): half a step of the cells, a step of diffusion, half a step of the cells;
     inside one `step` call the two halves that meet are one. Cells are integrated at the nodes.
 
-    geometry: the electrophysiology mesh. directions: f0, s0, n0 (UFL, orthonormal). dt: largest substep [ms] while a
-    wave is under way; where nothing has risen for a step and no stimulus comes, substeps are four times as long.
+    geometry: the electrophysiology mesh, with the potential's nodes; quadratic elements are the cells it was refined
+    from. directions: f0, s0, n0 (UFL, orthonormal). dt: largest substep [ms] while a wave is under way; where nothing
+    has risen for a step and no stimulus comes, substeps are four times as long.
     onset, period: onset of ventricular activation within the cycle, and the cycle's length [ms].
 
     v: transmembrane potential [mV], 0 in a bath. activation: time [ms] at which v first rose through 0 mV in the
@@ -89,7 +91,11 @@ class Tissue:
         match spec.equation:
             case "monodomain":
                 sigma = conductivity_tensor(conductivity_fields(geometry, spec, dt), directions)
-                self.diffusion = Diffusion(geometry, sigma, *solver)
+                self.diffusion = (
+                    Quadratic(geometry, sigma, *solver)
+                    if spec.element == "P2"
+                    else Diffusion(geometry.V1, sigma, *solver)
+                )
             case "bidomain":
                 sigma, outside = (conductivity_tensor(s, directions) for s in domain_fields(geometry, spec))
                 self.diffusion = Bidomain(geometry, sigma, outside, *solver, muscle_cells)
@@ -196,7 +202,8 @@ class Tissue:
             name: Rows(own.keys[at], axis=1) for name, at in zip(self.cells.state(), self.cells.nodes, strict=True)
         }
         times = dict.fromkeys([*self._repolarisation.state(), *self.upstrokes.nodal()], own)
-        rates = dict.fromkeys(self.diffusion.state(), Rows(own.keys, axis=1))
+        solver = rows.of_vertices(self.geometry, self.diffusion.nodes)
+        rates = dict.fromkeys(self.diffusion.state(), Rows(solver.keys, axis=1))
         return {"v": every, "activation": every} | times | rates | cells
 
     def _begin_cycle(self, t: float) -> None:

@@ -33,9 +33,7 @@ def free_motions(geometry, boundaries: list[Robin | Fixed | SurfacePressure]) ->
     holding = [spec for spec in boundaries if isinstance(spec, Fixed) or (isinstance(spec, Robin) and spec.stiffness)]
     parts = [_sampled(geometry, spec) for spec in holding] or [(np.zeros(0), *np.zeros((2, 0, 3)))]
     weight, x, N = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    low = geometry.comm.allreduce(x.min(axis=0, initial=np.inf), MPI.MIN)
-    high = geometry.comm.allreduce(x.max(axis=0, initial=-np.inf), MPI.MAX)
-    centre, size = ((low + high) / 2, np.linalg.norm(high - low) / 2) if np.isfinite(low).all() else (np.zeros(3), 1.0)
+    centre, size = _extent(geometry.comm, x)
     arm = (x - centre) / size
     turning = np.stack([np.cross(e, arm) for e in np.eye(3)], axis=1)
     motions = np.concatenate([np.broadcast_to(np.eye(3), turning.shape), turning], axis=1)
@@ -45,6 +43,15 @@ def free_motions(geometry, boundaries: list[Robin | Fixed | SurfacePressure]) ->
     A = geometry.comm.allreduce(A + np.einsum("p,pi,pk->ik", weight, along, along))
     values, vectors = np.linalg.eigh(A)
     return _in_words(vectors[:, values <= FREE * values[-1]])
+
+
+def _extent(comm, x: np.ndarray) -> tuple[np.ndarray, float]:
+    """The centre and half the diagonal of the box around points (n, 3) of all ranks. Collective."""
+    ends = np.append(x.max(axis=0, initial=-np.inf), -x.min(axis=0, initial=np.inf))
+    comm.Allreduce(MPI.IN_PLACE, ends, MPI.MAX)
+    if not np.isfinite(ends).all():
+        return np.zeros(3), 1.0
+    return (ends[:3] - ends[3:]) / 2, float(np.linalg.norm(ends[:3] + ends[3:])) / 2
 
 
 def _sampled(geometry, spec: Robin | Fixed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

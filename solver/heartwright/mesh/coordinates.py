@@ -6,7 +6,8 @@
                     at 0 and 1. One scale for both ventricles.
     rotation    θ   angle about that axis in (-π, π]: 0 towards the right ventricle (middle of the septum), positive
                     towards anterior, i.e. right-handed about the axis from apex to base.
-    chamber         0 left ventricle with septum, 1 free wall of the right ventricle.
+    chamber         0 left ventricle with septum, 1 free wall of the right ventricle, -1 in atria, rings and vessels,
+                    where the other coordinates are NaN.
     septum          whether a point lies between the two ventricles: its way out of the left one ends in the right.
     aha             segment 1-17 of the left ventricle (Cerqueira et al. 2002, doi:10.1161/hc0402.102975), 0 elsewhere.
 
@@ -26,7 +27,8 @@ from heartwright.errors import InputError
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.laplace import Depth, Laplace, harmonic, surface_dofs
 
-LV, RV = 0, 1
+LV, RV, ELSEWHERE = 0, 1, -1
+OTHER_TISSUES = ("la", "ra", "rings", "valves", "aorta", "pulmonary_artery", "veins", "pericardium")  # no ventricles
 
 # Values that decide about sides are moved by this much, so that points exactly on a border, as in symmetric meshes,
 # fall on the same side whatever the last digits of the solver say.
@@ -91,6 +93,9 @@ class Coordinates:
 
 def compute(geometry: Geometry) -> Coordinates:
     """All coordinates of a heart. Collective; InputError where `lv_endo`, `epi` or the rim of `lv_endo` is missing."""
+    ventricles = [name for name in geometry.regions if name not in OTHER_TISSUES]
+    if 0 < len(ventricles) < len(geometry.regions):
+        return _of_part(geometry, geometry.part(ventricles))
     axes = left_axes(geometry)
     chamber, transmural, septum = _chamber_and_depth(geometry)
     points = geometry.points
@@ -98,6 +103,24 @@ def compute(geometry: Geometry) -> Coordinates:
     aha = np.where(chamber == LV, segments(axes.fraction(points, axes.endo_apex), rotation), 0)
     height = np.clip(axes.fraction(points, axes.epi_apex), 0.0, 1.0)
     return Coordinates(axes, transmural, height, rotation, chamber, aha, septum)
+
+
+def _of_part(geometry: Geometry, part: Geometry) -> Coordinates:
+    """The coordinates of the ventricles at the dofs of the whole heart; elsewhere there is no chamber, and NaN."""
+    own = compute(part)
+
+    def spread(values: np.ndarray, elsewhere: float) -> np.ndarray:
+        return geometry.from_part(part, values, elsewhere)
+
+    return Coordinates(
+        own.axes,
+        spread(own.transmural, np.nan),
+        spread(own.apicobasal, np.nan),
+        spread(own.rotation, np.nan),
+        np.round(spread(own.chamber, ELSEWHERE)).astype(np.int8),
+        np.round(spread(own.aha, 0)).astype(int),
+        spread(own.septum, 0.0) > 0.5,
+    )
 
 
 def left_axes(geometry: Geometry) -> Axes:
@@ -181,13 +204,13 @@ def _centroid_of_largest_loop(geometry: Geometry, name: str) -> np.ndarray:
 def _septal_direction(geometry: Geometry, base: np.ndarray, axis: np.ndarray) -> np.ndarray:
     """Unit vector from the axis to the centroid of the right endocardium, or along x where there is none."""
     if "rv_endo" in geometry.names:
-        direction = _centroid(geometry, "rv_endo") - base
+        direction = centroid(geometry, "rv_endo") - base
     else:
         direction = np.eye(3)[0 if abs(axis[0]) < 0.9 else 1]
     return _unit(direction - (direction @ axis) * axis)
 
 
-def _centroid(geometry: Geometry, name: str) -> np.ndarray:
+def centroid(geometry: Geometry, name: str) -> np.ndarray:
     """Centroid (3,) of a surface by area. Collective."""
     corners = geometry.points[geometry.local_triangles(name)]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)

@@ -1,40 +1,22 @@
-"""Fibres: rule-based directions of muscle cells and of the sheets they form.
+"""Fibres: directions of muscle cells and of the sheets they form, by rules, from the file, or part by part.
 
-Bayer et al. 2012 (doi:10.1007/s10439-012-0593-5): local axes (circumferential c, longitudinal l, transmural t) from
-gradients of fields of Laplace type, turned by angles that depend on the depth in the wall, blended by spherical
-interpolation of rotations. Ours differs where the paper leaves artefacts; docs/theory/fibres.md says how and why.
-Outflow tracts after Doste et al. 2019 change the axes l and the angles (outflow.py).
-
-    f0 = cos α c + sin α l      helix angle α, positive where fibres climb as a right-handed screw, whatever the
-                                sign of l: with t outwards c = l × t, and (-l, -c) give the same line
-    m  = -sin α c + cos α l     tangent to the wall, normal to the fibre
-    sheet `across`:  s0 = t,  sheet `tangent`:  s0 = m;  both turned about f0 by the sheet angle β;  n0 = f0 × s0
-
-Signs (a fibre is a line, not an arrow) are chosen so that fields are smooth: f0 counter-clockwise seen from the base,
-s0 away from the middle of the base (across) or towards the base (tangent).
+Rules are those of ventricles.py and atria.py; a heart of several tissues has one rule for each of its parts.
 """
 
 import basix
 import basix.ufl
 import numpy as np
-import ufl
 from dolfinx import fem
 
 from heartwright.errors import InputError
-from heartwright.linalg import JIT
-from heartwright.mesh import outflow, rotations
-from heartwright.mesh.coordinates import RV, Axes, left_axes
+from heartwright.mesh import atria, ventricles
 from heartwright.mesh.fields import principal, tensors
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.laplace import Depth, harmonic, point_dofs, space, surface_dofs
-from heartwright.mesh.select import select
-from heartwright.mesh.where import FibreRule, FibresBayer, FibresConstant, FibresDoste, FibresFile
+from heartwright.mesh.sampling import between_corners
+from heartwright.mesh.where import FibreRule, FibresBayer, FibresConstant, FibresFile, FibresParts, FibresPiersanti
 
 Element = str | tuple[str, int]
-Samples = dict[str, np.ndarray]
 Directions = tuple[fem.Function, fem.Function, fem.Function]
-
-BLOCK = 2**17  # points treated at once: bounds the memory of large meshes
 
 
 def directions(geometry: Geometry, rule: FibreRule, element: Element) -> Directions:
@@ -44,15 +26,40 @@ def directions(geometry: Geometry, rule: FibreRule, element: Element) -> Directi
     whose gradients vary inside a cell. Collective. InputError for `type: none` and where surfaces are missing.
     """
     V, points = _space_and_points(geometry, element)
-    if isinstance(rule, FibresConstant):
-        frames = _constant_frame(rule)[None]
-    elif isinstance(rule, FibresBayer):
-        frames = _laid(geometry, rule, points, degree=1 if element == "DG0" else 2)
-    elif isinstance(rule, FibresFile):
-        frames = _stored(geometry, rule, points)
-    else:
-        raise InputError("mesh.fibres: this material needs fibres: give `type: bayer`, `constant` or `file`")
+    frames = _frames(geometry, rule, points, degree=1 if element == "DG0" else 2)
     return tuple(_function(V, name, frames[..., i]) for i, name in enumerate(("f0", "s0", "n0")))
+
+
+def _frames(geometry: Geometry, rule: FibreRule, points: np.ndarray, degree: int) -> np.ndarray:
+    """Frames (cells x points, 3, 3) with columns f0, s0, n0. Collective."""
+    if isinstance(rule, FibresParts):
+        return _part_by_part(geometry, rule, points, degree)
+    if isinstance(rule, FibresBayer):
+        return ventricles.frames(geometry, rule, points, degree)
+    if isinstance(rule, FibresPiersanti):
+        return atria.frames(geometry, rule, points, degree)
+    if isinstance(rule, FibresConstant):
+        return np.broadcast_to(_constant_frame(rule), (len(geometry.region) * len(points), 3, 3))
+    if isinstance(rule, FibresFile):
+        return _stored(geometry, rule, points)
+    raise InputError("mesh.fibres: this material needs fibres: give `type: bayer`, `constant` or `file`")
+
+
+def _part_by_part(geometry: Geometry, rule: FibresParts, points: np.ndarray, degree: int) -> np.ndarray:
+    """Frames of every part by its own rule; InputError where a region has none, or two. An atrium is always alone."""
+    named = [name for part in rule.parts for name in part.region]
+    without = [name for name in geometry.regions if name not in named]
+    without += ["what belongs to no region"] * bool(geometry.comm.allreduce(int((geometry.region == 0).sum())))
+    if without:
+        raise InputError(f"mesh.fibres.parts: no rule for {', '.join(without)}")
+    frames = np.empty((len(geometry.region), len(points), 3, 3))
+    for own in rule.parts:
+        alone = isinstance(own.fibres, FibresPiersanti)
+        for names in [(name,) for name in own.region] if alone else [own.region]:
+            part = geometry.part(names)
+            laid = _frames(part, own.fibres, points, degree)
+            frames[part.parent_cells] = laid.reshape(-1, len(points), 3, 3)
+    return frames.reshape(-1, 3, 3)
 
 
 def _space_and_points(geometry: Geometry, element: Element) -> tuple[fem.FunctionSpace, np.ndarray]:
@@ -90,13 +97,6 @@ def _stored(geometry: Geometry, rule: FibresFile, points: np.ndarray) -> np.ndar
     return np.stack([f, s, np.cross(f, s)], axis=2)
 
 
-def _between_corners(geometry: Geometry, nodal: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Values at local P1 dofs (n_vertices, k) at reference points of every cell (cells x points, k)."""
-    linear = np.column_stack([1.0 - points.sum(axis=1), points])
-    corners = nodal[geometry.V1.dofmap.list]
-    return np.einsum("pc,ncj->npj", linear, corners).reshape(-1, nodal.shape[1])
-
-
 def _directions(geometry: Geometry, name: str, points: np.ndarray) -> np.ndarray:
     """A field of the file at reference points of every cell (cells x points, 3): constant in cells, or between points.
 
@@ -106,150 +106,4 @@ def _directions(geometry: Geometry, name: str, points: np.ndarray) -> np.ndarray
         return np.repeat(geometry.cell_fields[name], len(points), axis=0)
     if name not in geometry.point_fields:
         raise InputError(f"mesh.fibres: the mesh carries no vectors '{name}'")
-    return principal(_between_corners(geometry, tensors(geometry.point_fields[name]), points))
-
-
-def _laid(geometry: Geometry, rule: FibresBayer, points: np.ndarray, degree: int) -> np.ndarray:
-    """Frames (cells x points, 3, 3) with columns f0, s0, n0."""
-    axes = left_axes(geometry)
-    fields = _wall_fields(geometry, rule, axes, degree)
-    sampled = _sample(geometry, list(fields.values()), points)
-    angles = _angles_at(geometry, rule, points, len(sampled))
-    frames = np.empty((len(sampled), 3, 3))
-    for start in range(0, len(sampled), BLOCK):
-        block = slice(start, start + BLOCK)
-        x, values, gradients = _split(sampled[block], list(fields))
-        local = _wall_frames(rule, angles[block], axes, values, gradients)
-        frames[block] = _signed(_sheets(local, rule.sheet), x, axes, rule.sheet)
-    return frames
-
-
-def _wall_fields(geometry: Geometry, rule: FibresBayer, axes: Axes, degree: int) -> dict[str, fem.Function]:
-    """`up` (0 at the apex, 1 on the base) or the fields of outflow.py, `lv` (see Depth), with a right ventricle `rv`
-    and `side` (0 on the left endocardium, 1 on the right). Collective.
-    """
-    V, V1 = space(geometry, degree), geometry.V1
-    depth = Depth(geometry, V)
-    depth.problem.destroy()
-    if isinstance(rule, FibresDoste):
-        found = outflow.fields(geometry, V, axes)
-    else:
-        found = {"up": harmonic(V, [outflow.base_dofs(geometry, V), point_dofs(V, axes.epi_apex)])}
-    found["lv"] = depth.lv
-    if depth.rv is not None:
-        found["rv"] = depth.rv
-        found["side"] = harmonic(V1, [surface_dofs(geometry, V1, name) for name in ("rv_endo", "lv_endo")])
-    return found
-
-
-def _sample(geometry: Geometry, fields: list[fem.Function], points: np.ndarray) -> np.ndarray:
-    """Position, values and gradients at reference points of every local cell (cells x points, 3 + 4 k)."""
-    gradients = [ufl.grad(phi)[i] for phi in fields for i in range(3)]
-    x = ufl.SpatialCoordinate(geometry.mesh)
-    everything = fem.Expression(ufl.as_vector([x[0], x[1], x[2], *fields, *gradients]), points, jit_options=JIT)
-    cells = np.arange(geometry.mesh.topology.index_map(3).size_local, dtype=np.int32)
-    return everything.eval(geometry.mesh, cells).reshape(-1, 3 + 4 * len(fields))
-
-
-def _split(sampled: np.ndarray, names: list[str]) -> tuple[np.ndarray, Samples, Samples]:
-    """Positions (n, 3), values (n,) within [0, 1] (quadratic fields may overshoot) and gradients (n, 3) by name."""
-    k = len(names)
-    values = np.clip(sampled[:, 3 : 3 + k].T, 0.0, 1.0)
-    gradients = sampled[:, 3 + k :].reshape(-1, k, 3).swapaxes(0, 1)
-    return sampled[:, :3], dict(zip(names, values, strict=True)), dict(zip(names, gradients, strict=True))
-
-
-def _angles_at(geometry: Geometry, rule: FibresBayer, points: np.ndarray, n: int) -> np.ndarray:
-    """Angles (n, 2, 4): helix and sheet, each on the left and right endocardium and the left and right epicardium.
-
-    Those of `regions` are set at nodes, so that angles pass over from one region to the next within one cell.
-    """
-    right = (own if own is not None else left for own, left in ((rule.rv_endo, rule.endo), (rule.rv_epi, rule.epi)))
-    rv_endo, rv_epi = right
-    helix = (rule.endo, rv_endo, rule.epi, rv_epi)
-    everywhere = np.array([helix, np.repeat((rule.sheet_endo, rule.sheet_epi), 2)])
-    if not rule.regions:
-        return np.broadcast_to(everywhere, (n, 2, 4))
-    nodal = np.tile(everywhere, (geometry.n_vertices, 1, 1))
-    right = geometry.coordinates.chamber == RV
-    for region in rule.regions:
-        inside = select(geometry, region.where)
-        for kind, (inner, outer) in enumerate(((region.endo, region.epi), (region.sheet_endo, region.sheet_epi))):
-            if inner is not None:
-                nodal[inside & ~right, kind, 0] = inner
-                nodal[inside & right, kind, 1] = inner
-            if outer is not None:
-                nodal[inside & ~right, kind, 1:3] = -outer, outer
-                nodal[inside & right, kind, 3] = outer
-    return _between_corners(geometry, nodal.reshape(-1, 8), points).reshape(n, 2, 4)
-
-
-def _wall_frames(rule: FibresBayer, angles: np.ndarray, axes: Axes, values: Samples, gradients: Samples) -> np.ndarray:
-    """Frames (f, m, t) at n points whose angles (n, 2, 4) are as in `_angles_at`."""
-    spare = np.stack([axes.anterior, axes.axis, axes.septal], axis=1)
-    if isinstance(rule, FibresDoste):
-        angles = outflow.weighted(angles, rule, values)
-    lv, up = values["lv"], _longitudinal("lv", values, gradients)
-    if "rv" not in values:
-        helix, sheet = (lv * kind[:, 0] + (1.0 - lv) * kind[:, 2] for kind in (angles[:, 0], angles[:, 1]))
-        return rotations.turned(rotations.frame(up, -gradients["lv"], spare), helix, sheet)
-    rv, side, up_right = values["rv"], values["side"], _longitudinal("rv", values, gradients)
-    up_out = (1.0 - side)[:, None] * up + side[:, None] * up_right
-    epi = np.clip(1.0 - lv - rv, 0.0, 1.0)
-    helix_in, helix_out = _in_depth(lv, rv, epi, side, angles[:, 0])
-    sheet_in, sheet_out = _in_depth(lv, rv, epi, side, angles[:, 1])
-    from_left, from_right, outwards = (
-        rotations.turned(rotations.frame(l, t, spare), helix, sheet)
-        for l, t, helix, sheet in (
-            (up, -gradients["lv"], helix_in, sheet_in),
-            (up_right, gradients["rv"], helix_in, sheet_in),
-            (up_out, -gradients["lv"] - gradients["rv"], helix_out, sheet_out),
-        )
-    )
-    inner = rotations.blended(from_left, from_right, _settled(side))
-    return rotations.blended(inner, outwards, _settled(epi))
-
-
-def _longitudinal(side: str, values: Samples, gradients: Samples) -> np.ndarray:
-    """Towards the base, or the valves, of one ventricle (n, 3)."""
-    return gradients["up"] if "up" in gradients else outflow.longitudinal(side, values, gradients)
-
-
-def _in_depth(lv, rv, epi, side, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An angle linear in the harmonic fields (lv + rv + epi = 1): seen from the left cavity, and seen outwards.
-
-    angles (n, 4): on the left and right endocardium, the left and right epicardium. Seen from the left, the transmural
-    axis points into the right cavity, so what the right ventricle calls α is -α.
-    """
-    left_endo, right_endo, left_epi, right_epi = angles.T
-    from_left = lv * left_endo - rv * right_endo + epi * ((1.0 - side) * left_epi - side * right_epi)
-    outwards = lv * left_endo + rv * right_endo + epi * ((1.0 - side) * left_epi + side * right_epi)
-    return from_left, outwards
-
-
-def _settled(w: np.ndarray, margin: float = 1e-3) -> np.ndarray:
-    """w with its ends flattened: 0 below `margin`, 1 above 1 - `margin`, linear between.
-
-    Where a weight is that small, the gradient it would let in is that of a field that has decayed to the error of
-    the linear solver (φ_lv deep in the right free wall): noise that differs between numbers of ranks.
-    """
-    return np.clip((w - margin) / (1.0 - 2.0 * margin), 0.0, 1.0)
-
-
-def _sheets(frames: np.ndarray, sheet: str) -> np.ndarray:
-    """Columns (f0, s0, n0) from (f, m, t)."""
-    f, s = frames[:, :, 0], frames[:, :, 2 if sheet == "across" else 1]
-    return np.stack([f, s, np.cross(f, s)], axis=2)
-
-
-def _signed(frames: np.ndarray, x: np.ndarray, axes: Axes, sheet: str) -> np.ndarray:
-    """The same lines with the signs told in the module's first lines."""
-    arm = x - axes.base
-    f, s = frames[:, :, 0], frames[:, :, 1]
-    f = f * _sign(f, np.cross(axes.axis, arm))
-    s = s * _sign(s, arm if sheet == "across" else np.broadcast_to(axes.axis, arm.shape))
-    return np.stack([f, s, np.cross(f, s)], axis=2)
-
-
-def _sign(v: np.ndarray, along: np.ndarray) -> np.ndarray:
-    return np.where(np.einsum("ni,ni->n", v, along) < 0.0, -1.0, 1.0)[:, None]
+    return principal(between_corners(geometry, tensors(geometry.point_fields[name]), points))

@@ -4,7 +4,7 @@ import numpy as np
 
 from heartwright.mesh.quality import count, near
 from heartwright.mesh.raw import RawMesh
-from heartwright.mesh.where import FibreRule, FibresFile
+from heartwright.mesh.where import FibreRule, FibresFile, FibresParts
 
 LONG, SKEW = 1e-3, 5.0  # |length - 1| and degrees from a right angle, beyond which vectors are no directions
 ENTRIES = ([0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2])  # of a symmetric matrix
@@ -37,7 +37,8 @@ def bad_directions(raw: RawMesh, rule: FibreRule) -> list[str]:
 
 def only_directions(raw: RawMesh, rule: FibreRule) -> RawMesh:
     """The mesh with no other fields than those the rule needs."""
-    names = {rule.fibre, rule.sheet} if isinstance(rule, FibresFile) else set()
+    rules = [part.fibres for part in rule.parts] if isinstance(rule, FibresParts) else [rule]
+    names = {name for own in rules if isinstance(own, FibresFile) for name in (own.fibre, own.sheet)}
     return _only(raw, names & raw.cell_fields.keys(), names - raw.cell_fields.keys())
 
 

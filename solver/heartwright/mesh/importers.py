@@ -57,7 +57,7 @@ def _contents(path: Path, key: str) -> Contents:
     if not path.is_file():
         raise InputError(f"{key}: there is no file {path}")
     try:
-        return READERS[path.suffix.lower()](path)
+        return READERS[path.suffix.lower()](path.resolve())  # of a link, the files beside what it points to
     except Exception as reason:
         text = str(reason) or type(reason).__name__
         if isinstance(reason, LookupError | TypeError | AttributeError):  # a reader that lost its way

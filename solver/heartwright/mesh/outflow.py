@@ -18,6 +18,7 @@ from heartwright.errors import InputError
 from heartwright.mesh.coordinates import Axes, lowest
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.laplace import harmonic, point_dofs, surface_dofs
+from heartwright.mesh.regions import BORDER
 from heartwright.mesh.where import FibresDoste
 
 VALVES = {"lv": ("mitral", "aortic"), "rv": ("tricuspid", "pulmonary")}  # inflow, outflow
@@ -55,12 +56,13 @@ def weighted(angles: np.ndarray, rule: FibresDoste, values: dict[str, np.ndarray
 
 
 def base_dofs(geometry: Geometry, V: fem.FunctionSpace) -> np.ndarray:
-    """Local dofs (ghosts included) of `V` on `base`, or without it on the rings of the valves. Collective.
+    """Local dofs (ghosts included) of `V` on `base` and the borders of a part, or on the rings of valves. Collective.
 
-    InputError where the mesh has neither.
+    InputError where the mesh has none of them.
     """
     rings = [valve for valves in VALVES.values() for valve in valves if valve in geometry.names]
-    named = ["base"] if "base" in geometry.names or not rings else rings
+    base = [name for name in geometry.names if name == "base" or name.startswith(BORDER)]
+    named = base or rings or ["base"]
     return np.unique(np.concatenate([surface_dofs(geometry, V, name) for name in named]))
 
 
@@ -69,7 +71,7 @@ def ring_dofs(geometry: Geometry, V: fem.FunctionSpace) -> dict[str, np.ndarray]
     wanted = [valve for side, valves in VALVES.items() if f"{side}_endo" in geometry.names for valve in valves]
     found = {valve: surface_dofs(geometry, V, valve) for valve in wanted if valve in geometry.names}
     rims = _rims(geometry)
-    missing = [valve for valve in wanted if valve not in found and (valve not in rims or "base" not in geometry.names)]
+    missing = [valve for valve in wanted if valve not in found and valve not in rims]
     if missing:
         raise InputError(
             f"mesh.fibres: `type: doste` needs the rings of valves, and this mesh has none of {', '.join(missing)}: "
@@ -77,7 +79,7 @@ def ring_dofs(geometry: Geometry, V: fem.FunctionSpace) -> dict[str, np.ndarray]
             "for hearts cut flat at the base take `type: bayer`"
         )
     if len(found) < len(wanted):
-        base = surface_dofs(geometry, V, "base")
+        base = base_dofs(geometry, V)
         x = V.tabulate_dof_coordinates()[base]
         nearest = np.argmin([KDTree(points).query(x)[0] for points in rims.values()], axis=0)
         own = {valve: base[nearest == i] for i, valve in enumerate(rims)}

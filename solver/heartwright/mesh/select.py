@@ -8,7 +8,7 @@ from mpi4py import MPI
 from scipy.spatial import KDTree
 
 from heartwright.errors import InputError
-from heartwright.mesh.coordinates import LV, RV, Coordinates, lowest
+from heartwright.mesh.coordinates import ELSEWHERE, LV, RV, Coordinates, lowest
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.laplace import surface_dofs
 from heartwright.mesh.where import (
@@ -185,7 +185,7 @@ def _in_chamber(geometry: Geometry, where: WhereCoordinates) -> np.ndarray:
     """Nodes of the wanted chamber. InputError where the mesh has none."""
     c = geometry.coordinates
     if where.chamber == "any":
-        return np.ones(len(c.chamber), dtype=bool)
+        return c.chamber != ELSEWHERE
     inside = {"lv": c.chamber == LV, "rv": c.chamber == RV, "septum": c.septum}[where.chamber]
     if not _any(geometry, inside):
         raise InputError(

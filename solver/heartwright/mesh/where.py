@@ -6,6 +6,7 @@ what lies near a surface, a sphere, a box, AHA segments, or a place in heart coo
 the wall; `heartwright.mesh.fibres` lays them.
 """
 
+import itertools
 import math
 from typing import Annotated, Any, Literal
 
@@ -250,6 +251,37 @@ class FibresDoste(FibresBayer):
     outflow_epi: Angle = 0.0
 
 
+class FibresPiersanti(Spec):
+    """Bundles of the atria (Piersanti et al. 2021, doi:10.1016/j.cma.2020.113468); for one or both atria.
+
+    Where which bundle begins, as values of the fields of `heartwright.mesh.atria`; defaults: the paper's for idealised
+    atria. Left: `mitral` on r, `lpv` and `rpv` on v. Right: `tricuspid` and `wall` on r, `svc` and `ivc` on v,
+    `crista`, `intercaval` and `septum` on w.
+    """
+
+    type: Literal["piersanti"] = "piersanti"
+    mitral: Fraction = 0.65
+    lpv: Fraction = 0.10
+    rpv: Fraction = 0.65
+    tricuspid: Fraction = 0.9
+    wall: Fraction = 0.55
+    svc: Fraction = 0.1
+    ivc: Fraction = 0.9
+    crista: tuple[float, float] = (-0.18, -0.10)
+    intercaval: float = 0.135
+    septum: float = 0.35
+    sheet: Literal["across", "tangent"] = "across"
+
+    @model_validator(mode="after")
+    def _ordered(self):
+        order = (-1.0, *self.crista, self.intercaval, self.septum, 1.0)
+        if any(low >= high for low, high in itertools.pairwise(order)):
+            raise ValueError("on w the bundles follow each other: -1 < crista < intercaval < septum < 1")
+        if self.lpv >= self.rpv or self.svc >= self.ivc or self.wall >= self.tricuspid:
+            raise ValueError("must ascend: lpv before rpv, svc before ivc, wall before tricuspid")
+        return self
+
+
 class FibresConstant(Spec):
     """The same fibre and sheet direction everywhere (slabs); normalised, the sheet made orthogonal to the fibre."""
 
@@ -280,4 +312,28 @@ class FibresNone(Spec):
     type: Literal["none"] = "none"
 
 
-FibreRule = Annotated[FibresBayer | FibresDoste | FibresConstant | FibresFile | FibresNone, Field(discriminator="type")]
+OneRule = FibresBayer | FibresDoste | FibresPiersanti | FibresConstant | FibresFile
+
+
+class FibresPart(Spec):
+    """The rule of some regions of the tissue."""
+
+    region: Annotated[tuple[Name, ...], BeforeValidator(_listed), Field(min_length=1)]
+    fibres: Annotated[OneRule, Field(discriminator="type")]
+
+
+class FibresParts(Spec):
+    """A rule for every region of the tissue: ventricles, atria, rings of valves …"""
+
+    type: Literal["parts"] = "parts"
+    parts: Annotated[tuple[FibresPart, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _each_region_once(self):
+        names = [name for part in self.parts for name in part.region]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"each region has one rule: {', '.join(twice)} has more")
+        return self
+
+
+FibreRule = Annotated[OneRule | FibresParts | FibresNone, Field(discriminator="type")]
