@@ -62,6 +62,6 @@ def iterations(size: float) -> int:
 
 
 def test_iterations_hardly_grow_as_cells_shrink():
-    """1.5 thousand unknowns, 5 and 11 thousand; down to 5 mm (25 thousand): see benchmarks/mechanics_speed."""
+    """1.5 thousand unknowns, 5 and 11 thousand; down to 5 mm (25 thousand): see benchmarks/mechanics_multigrid."""
     counts = [iterations(size) for size in (20.0, 10.0, 7.0)]
     assert max(counts) < 1.5 * min(counts) and max(counts) < 80
