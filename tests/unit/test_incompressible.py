@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
+from heartwright.errors import SolveFailed
+from heartwright.mechanics import filling
 from heartwright.mechanics.passive import NeoHooke
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Fixed, MechanicsSpec, Robin, SurfacePressure
@@ -105,3 +107,12 @@ def test_the_element_does_not_lock_where_the_penalty_does(geometry, solid, fille
 
 def test_the_state_has_the_pressure(solid):
     assert solid.state()["q"] is not None and solid.rows()["q"].keys.shape == solid.state()["q"].shape
+
+
+def test_a_step_of_creep_that_is_not_taken_leaves_the_pressure_as_it_was(geometry, monkeypatch):
+    wall = Wall(geometry, MechanicsSpec(element="P2P1", bulk_modulus=None), MESH.fibres, ["lv_endo"])
+    wall.q.x.array[:] = -0.5
+    monkeypatch.setattr(filling, "MOVE", 0.0)  # every step goes too far
+    with filling.Creep(wall, "passive filling", print) as creep, pytest.raises(SolveFailed, match="gives way"):
+        creep.towards(np.zeros(1), np.array([1.0]))
+    assert np.all(wall.q.x.array == -0.5) and not wall.u.x.array.any()

@@ -75,12 +75,12 @@ class Creep:
         for _ in range(PATIENCE):
             ahead = min(1.0, done + 1.0 / RAMP)
             wall.load(start + ahead * (target - start))
-            wall.u0.x.array[:] = wall.u.x.array
+            wall.u0.x.array[:], q0 = wall.u.x.array, wall.q.x.array.copy()
             wall.rate.value = 1.0 / dt
             size = self.newton.once(Loaded(wall))
             if not (size < 2 * MOVE and wall.admissible(LEAST_J)):
                 where, dt = wall.diagnosis(), dt / 4.0
-                wall.u.x.array[:] = wall.u0.x.array
+                wall.u.x.array[:], wall.q.x.array[:] = wall.u0.x.array, q0
                 if dt < SHORTEST:
                     raise self._failed(f"the wall gives way under {100 * ahead:.0f} % of the pressure", where)
                 continue
