@@ -8,11 +8,13 @@ the cavities the rounder one, 36 π V² / A³ being 1 for a sphere, is the left 
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from heartwright.errors import InputError
 from heartwright.mesh import importers, surface
+from heartwright.mesh.formats import nifti
 from heartwright.mesh.labels import outside
 from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.remesh import tags_on
@@ -72,6 +74,8 @@ class Proposal:
 
 def propose(spec: MeshSpec) -> Proposal:
     """Unit and regions that the shape of a file's surface suggests; InputError where it suggests none."""
+    if nifti.is_image(spec.file):
+        raise InputError(f"mesh.regions: {spec.file} is an image: the labels of tissue and blood have to be given")
     raw = importers.tagged(importers.contents(spec), spec)
     proposed, faces = regions(raw)
     name_of = dict.fromkeys(faces, "unused") | {tag: name for name, tags in proposed.items() for tag in tags}
@@ -93,6 +97,8 @@ def propose(spec: MeshSpec) -> Proposal:
 
 def inventory(spec: MeshSpec) -> list[str]:
     """What a file holds, in its own unit and tags, one line each."""
+    if nifti.is_image(spec.file):
+        return _voxels(spec)
     found = importers.contents(spec)
     raw = importers.tagged(found, spec)
     low, high = (" ".join(f"{x:.5g}" for x in bound(raw.points, axis=0)) for bound in (np.min, np.max))
@@ -107,6 +113,16 @@ def inventory(spec: MeshSpec) -> list[str]:
     for where, data in (("tetrahedra", cells), ("triangles", found.data["triangle"]), ("points", found.point_data)):
         lines += [f"on {where}: '{name}' {_range(values)}" for name, values in sorted(data.items())]
     return [*lines, *raw.notes]
+
+
+def _voxels(spec: MeshSpec) -> list[str]:
+    found = importers.voxels(spec)
+    sides = np.linalg.norm(found.affine[:3, :3], axis=0)
+    size, side = (" x ".join(f"{x:.4g}" for x in values) for values in (found.labels.shape, sides))
+    return [
+        f"{Path(spec.file).name}: {size} voxels of {side} {found.unit or '(it does not say the unit)'}",
+        f"labels: {found.inventory()}",
+    ]
 
 
 def _range(values: np.ndarray) -> str:
