@@ -98,6 +98,13 @@ def compute(geometry: Geometry) -> Coordinates:
     return Coordinates(axes, transmural, height, rotation, chamber, aha)
 
 
+def restored(geometry: Geometry) -> Coordinates:
+    """Coordinates as the mesh file has them; only the axes are found again. Collective."""
+    chamber, aha = geometry.stored["chamber"].astype(np.int8), geometry.stored["aha"].astype(int)
+    depth, height, rotation = (geometry.stored[name] for name in ("transmural", "apicobasal", "rotation"))
+    return Coordinates(left_axes(geometry), depth, height, rotation, chamber, aha)
+
+
 def left_axes(geometry: Geometry) -> Axes:
     """Apex, base and directions of the left ventricle. Collective."""
     base = _centroid_of_largest_loop(geometry, "lv_endo")

@@ -30,6 +30,7 @@ class Geometry:
         it closes the cavity with its normal pointing out of the cavity.
     digest: sha256 of the checked input.
     cell_fields, point_fields: directions from the mesh file, rows for local cells and for local P1 dofs.
+    stored: heart coordinates from the mesh file by name, rows for local P1 dofs; empty where it has none.
     levels, parent_cells: how often it was refined, and the local parent cell of every local cell.
     """
 
@@ -57,6 +58,7 @@ class Geometry:
         self.input_vertex = input_vertex_of_node[self._node]
         self.cell_fields: dict[str, np.ndarray] = {}
         self.point_fields: dict[str, np.ndarray] = {}
+        self.stored: dict[str, np.ndarray] = {}
 
     def gathered_cells(self, values: np.ndarray) -> np.ndarray | None:
         """Rows of local cells (n_cells, ...) in the order of the input, on rank 0; of unrefined meshes. Collective."""
@@ -98,10 +100,10 @@ class Geometry:
 
     @functools.cached_property
     def coordinates(self) -> "Coordinates":
-        """Transmural, apicobasal and rotational coordinates, computed when first asked for. Collective."""
+        """Transmural, apicobasal and rotational coordinates: stored ones, or computed at first use. Collective."""
         from heartwright.mesh import coordinates
 
-        return coordinates.compute(self)
+        return coordinates.restored(self) if self.stored else coordinates.compute(self)
 
     def tag(self, name: str) -> int:
         """The facet tag of a surface; InputError naming those there are."""
@@ -182,7 +184,7 @@ def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
     raw = None
     with together(comm):
         if comm.rank == 0:
-            raw = fields.only_directions(prepare(spec), spec.fibres)
+            raw = fields.only_needed(prepare(spec), spec.fibres)
     return distribute(raw, comm)
 
 
@@ -202,7 +204,9 @@ def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
     tags = refine.facet_tags(mesh, input_vertex, *comm.bcast(raw.named_facets() if raw else None))
     geometry = Geometry(mesh, tags, {name: i for i, name in enumerate(names, 1)}, rims, input_vertex, notes, digest)
     geometry.cell_fields = _scattered(comm, raw.cell_fields if raw else {}, mesh.topology.original_cell_index)
-    geometry.point_fields = _scattered(comm, raw.point_fields if raw else {}, geometry.input_vertex)
+    on_points = _scattered(comm, raw.point_fields if raw else {}, geometry.input_vertex)
+    geometry.stored = {name: on_points.pop(name) for name in fields.COORDINATES if name in on_points}
+    geometry.point_fields = on_points
     return geometry
 
 

@@ -103,6 +103,7 @@ def tagged(found: Contents, spec: MeshSpec) -> RawMesh:
         cell_fields={name: values[chosen] for name, values in _fields(found.data["tetra"]).items()},
         point_fields=_fields(found.point_data),
         ours=found.ours,
+        coordinates_of=found.coordinates_of,
     )
     return labels.labelled(raw, found, spec.tags)
 

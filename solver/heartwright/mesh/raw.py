@@ -12,7 +12,8 @@ class RawMesh:
 
     `source` is what messages call it (a file name or a generator); `labels` are the names the file itself gives
     its tags; `notes` tell what was repaired on the way. `cell_fields` and `point_fields` are what the file says on its
-    cells (m, ...) and points (n, ...), such as fibres. `ours`: it comes from a file that we wrote.
+    cells (m, ...) and points (n, ...), such as fibres. `ours`: it comes from a file that we wrote. `coordinates_of` is
+    the digest of the mesh that the heart coordinates among its point fields were computed on.
     """
 
     points: np.ndarray
@@ -26,6 +27,7 @@ class RawMesh:
     cell_fields: dict[str, np.ndarray] = field(default_factory=dict)
     point_fields: dict[str, np.ndarray] = field(default_factory=dict)
     ours: bool = False
+    coordinates_of: str = ""
 
     def but(self, *notes: str, **changes) -> "RawMesh":
         """A copy with some arrays changed and the `notes` that say why added."""
