@@ -1,8 +1,7 @@
 """Image: the surface of the tissue in an image of labels, its triangles named by what lies behind them.
 
-A triangle belongs to the cavity whose blood begins behind it. Behind the others lies what is no part of the heart: of
-these the base is what joins the rim of a cavity and faces the way it opens, or its axis above the rim; the rest is the
-epicardium.
+A triangle belongs to the cavity whose blood begins behind it. Behind the others lies what is no part of the heart:
+they are base or epicardium (shape.py).
 
 Voxels thicker than wide are first made as thick as they are wide by interpolating the distances to borders in a slice
 (Raya & Udupa 1990, doi:10.1109/42.52980). Stairs are then smoothed away without shrinking (Taubin 1995,
@@ -16,7 +15,7 @@ from scipy import ndimage
 from scipy.sparse import coo_matrix, diags
 
 from heartwright.errors import InputError
-from heartwright.mesh import remesh, surface
+from heartwright.mesh import remesh, shape, surface
 from heartwright.mesh.formats.nifti import Image
 from heartwright.mesh.quality import count
 from heartwright.mesh.raw import RawMesh
@@ -27,7 +26,6 @@ GROW, SHRINK, ROUNDS = 0.5, -0.53, 30  # λ, μ and repetitions: wavelengths abo
 SPECK = 20.0  # patches smaller than this many faces of a voxel join their neighbour
 OUTSIDE = -(1 << 31)  # a label that stands for all that are not named
 IN_PLANE = np.array([[[0, 1, 0], [1, 1, 1], [0, 1, 0]]])
-FACING = 50.0  # degrees between the normal of the base and the way a cavity opens
 
 
 def tissue(image: Image, spec: MeshSpec) -> RawMesh:
@@ -57,9 +55,9 @@ def tissue(image: Image, spec: MeshSpec) -> RawMesh:
     tags = remesh.without_specks(points, triangles, tags, speck)
     cavities = [number[name] for name in wanted if name.endswith("endo")]
     if "base" not in wanted:
-        tags[_base(points, triangles, tags, cavities)] = number["base"]
+        tags[shape.base(points, triangles, tags, cavities)] = number["base"]
     tags[tags == 0] = number["epi"]
-    tags = _even(triangles, tags, len(points))
+    tags = shape.even(triangles, tags, len(points))
     tags = remesh.without_specks(points, triangles, tags, speck)
     names = {name: (tag,) for name, tag in number.items() if (tags == tag).any()}
     none = np.zeros((0, 4), dtype=np.int64)
@@ -203,42 +201,3 @@ def _smoothed(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     for factor in (GROW, SHRINK) * ROUNDS:
         points = points + factor * (mean @ points - points)
     return points
-
-
-def _even(triangles: np.ndarray, tags: np.ndarray, n_points: int) -> np.ndarray:
-    """Tags whose borders are no longer ragged: the largest of every tag's share in the surroundings of a triangle."""
-    a, b, _ = surface.neighbours(triangles, n_points)
-    shape = (len(triangles), len(triangles))
-    mean = coo_matrix((np.full(2 * len(a), 1 / 6), (np.concatenate([a, b]), np.concatenate([b, a]))), shape=shape)
-    mean = mean.tocsr() + diags(np.full(len(triangles), 0.5))
-    different = np.unique(tags)
-    share = (tags[:, None] == different).astype(float)
-    for _ in range(ROUNDS):
-        share = mean @ share
-    return different[np.argmax(share, axis=1)]
-
-
-def _base(points: np.ndarray, triangles: np.ndarray, tags: np.ndarray, cavities: list[int]) -> np.ndarray:
-    """Which triangles without a tag are the base: they join the rim of a cavity, and face its opening or its axis."""
-    corners = points[triangles]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals /= np.maximum(np.linalg.norm(normals, axis=1), 1e-300)[:, None]
-    facing = np.zeros(len(triangles), dtype=bool)
-    for cavity in cavities:
-        rims = surface.loops(surface.rim_edges(triangles[tags == cavity]))
-        if not rims:
-            continue
-        rim = points[rims[0]]
-        way = surface.vector_area(rim)
-        way /= np.linalg.norm(way)
-        centre = rim.mean(axis=0)
-        way *= np.sign(way @ (centre - corners[tags == cavity].mean(axis=(0, 1))))
-        arm = corners.mean(axis=1) - centre
-        inwards = np.einsum("ij,ij->i", arm - np.outer(arm @ way, way), normals) < 0.0
-        facing |= (normals @ way > np.cos(np.radians(FACING))) | ((arm @ way > 0.0) & inwards)
-    facing &= tags == 0
-    a, b, _ = surface.neighbours(triangles, len(points))
-    joined = facing[a] & facing[b]
-    piece = surface.components(len(triangles), a[joined], b[joined])
-    at_rim = np.concatenate([a[np.isin(tags[b], cavities)], b[np.isin(tags[a], cavities)]])
-    return facing & np.isin(piece, piece[at_rim[facing[at_rim]]])

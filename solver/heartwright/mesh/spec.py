@@ -139,7 +139,7 @@ class MeshSpec(Spec):
         format of importers.py.
     also: further files about the same points, whose triangles, tags and fields are added.
     tags: which field of the file holds the tags, on its triangles, its points or its tetrahedra; found by itself
-        where only one can.
+        where only one can; `shape`: by what a surface without labels faces (shape.py).
     regions: our surface names (lv_endo, rv_endo, epi, base) -> the tag or tags they have in the file, as numbers or
         by the names that the file gives them; left out, the file's own names are used where they are ours.
         `myocardium` may give the tags of the tetrahedra to use. Of an image: the labels of `myocardium` and of the
