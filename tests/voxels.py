@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 TISSUE, LV, RV = 1, 2, 3
-REGIONS = {"myocardium": TISSUE, "lv_endo": LV}
+TISSUES, REGIONS = {"myocardium": TISSUE}, {"lv_endo": LV}
 # mm: semi-axes of half ellipsoids about the z axis, cut flat at z = 0
 OUTER, INNER = (34.0, 34.0, 70.0), (24.0, 24.0, 60.0)
 

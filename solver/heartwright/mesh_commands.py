@@ -8,7 +8,7 @@ import click
 from pydantic import ValidationError
 
 from heartwright import scenario, start
-from heartwright.document import Node, read_file, read_text
+from heartwright.document import Node, assignment, read_file, read_text
 from heartwright.errors import InputError
 from heartwright.explain import explain
 from heartwright.mesh.spec import UNIT, MeshSpec
@@ -17,13 +17,8 @@ SCENARIOS = (".yaml", ".yml")
 FIXES = "[orientation, slivers]"
 
 SOURCE = click.argument("source", type=click.Path(path_type=Path))
-OUTPUT = click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="File to write: .h5 (ours), .vtu or .pts (CARP).",
-)
+WRITTEN = "File to write: .h5 (ours), .vtu or .pts (CARP)."
+OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help=WRITTEN)
 FORCE = click.option("--force", is_flag=True, help="Replace the file if it exists.")
 SET = click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Any key of `mesh`: fibres.endo='50 deg'."
@@ -33,6 +28,7 @@ DESCRIPTION = (
     click.option(
         "--regions", metavar="YAML", help="Our surfaces and their tags: '{lv_endo: 13, epi: 12}', or a YAML file."
     ),
+    click.option("--tissues", metavar="YAML", help="Our regions of the tissue and their tags: '{lv: 1, la: [2, 3]}'."),
     click.option("--also", multiple=True, type=click.Path(), help="A further file about the same points."),
     click.option("--tags", help="The field of the file that holds the tags."),
     click.option("--size", help="Edge length to mesh the surface anew at: '4 mm'."),
@@ -45,8 +41,9 @@ def described(command):
     """The options that say what a file means, together as the argument `given`."""
 
     @functools.wraps(command)
-    def collected(source: Path, unit, regions, also, tags, size, fix, changes, **others: Any):
-        given = {"unit": unit, "regions": regions, "tags": tags, "size": size, "fix": FIXES if fix else None}
+    def collected(source: Path, unit, regions, tissues, also, tags, size, fix, changes, **others: Any):
+        given = {"unit": unit, "regions": regions, "tissues": tissues, "tags": tags, "size": size}
+        given["fix"] = FIXES if fix else None
         given["also"] = f"[{', '.join(map(_quoted, also))}]" if also else None
         pairs = [(key, text) for key, text in given.items() if text is not None]
         return command(source, [*pairs, *map(_pair, changes)], **others)
@@ -66,7 +63,7 @@ def mesh() -> None:
 
 @mesh.command("import")
 @described
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write: .h5 (ours), .vtu or .pts (CARP).")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help=WRITTEN)
 @click.option("--suggest", is_flag=True, help="Propose unit and regions from the shape, print them, and use them.")
 @click.option("--picture", "drawing", type=click.Path(path_type=Path), help="Also draw the mesh into this .png.")
 @FORCE
@@ -121,7 +118,7 @@ def info(source: Path, given: list) -> None:
 @FORCE
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="One of its sizes: --set size='5 mm'.")
 def generate(shape: str, output: Path, force: bool, changes: tuple[str, ...]) -> None:
-    """Mesh an idealised SHAPE: ellipsoid, biventricle, slab, tube, nozzle."""
+    """Mesh an idealised SHAPE: ellipsoid, biventricle, four_chambers, slab, strip, tube, nozzle."""
     from heartwright.mesh import prepare
 
     write = _writer(output, force)
@@ -239,10 +236,7 @@ def _quoted(text: str) -> str:
 
 
 def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip() or "" in key.split("."):
-        raise InputError(f"--set {text}: write it as key=value, e.g. --set fibres.endo='50 deg'")
-    return key.strip(), value
+    return assignment(text, "fibres.endo='50 deg'")
 
 
 def _spec(source: Path, given: list[tuple[str, str]], unit: str | None = None) -> MeshSpec:

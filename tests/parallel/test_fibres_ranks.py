@@ -15,9 +15,11 @@ from heartwright.errors import InputError
 from heartwright.mesh import fibres, geometry
 from heartwright.mesh.select import select
 from heartwright.mesh.spec import Biventricle, MeshSpec
-from heartwright.mesh.where import FibresBayer, Sphere, WhereAHA, WhereCoordinates, WhereSphere
+from heartwright.mesh.where import FibreAngles, FibresBayer, Sphere, WhereAHA, WhereCoordinates, WhereSphere
 
 comm = MPI.COMM_WORLD
+septum = FibreAngles(where=WhereCoordinates(chamber="septum"), endo=0.6, sheet_epi=0.4)
+rule = FibresBayer(regions=(septum,))
 heart = geometry.build(MeshSpec(generate=Biventricle(size=8.0)), comm)
 child = heart.refined(1)
 
@@ -25,7 +27,7 @@ child = heart.refined(1)
 def directions(g, element):
     points = g.points[g.V1.dofmap.list].mean(axis=1)
     vectors = [v.x.array[v.function_space.dofmap.list.ravel()[:, None] * 3 + range(3)]
-               for v in fibres.directions(g, FibresBayer(), element)]
+               for v in fibres.directions(g, rule, element)]
     return np.hstack([points, np.hstack(vectors).reshape(len(points), -1)])
 
 

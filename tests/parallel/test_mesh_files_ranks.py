@@ -9,7 +9,7 @@ from heartwright.mesh import fields, importers
 from heartwright.mesh.prepare import prepare
 from heartwright.mesh.spec import MeshSpec
 from heartwright.mesh.where import FibresBayer
-from mpi import run
+from mpi import answer, run
 
 pytestmark = pytest.mark.parallel
 
@@ -59,6 +59,48 @@ def test_refined_meshes_are_the_same(made, ranks):
     np.testing.assert_allclose(f0, same_f0, atol=1e-8)
 
 
+CHAMBERS = """
+import json
+from mpi4py import MPI
+from dolfinx import fem
+from heartwright.mesh.geometry import build
+from heartwright.mesh.select import select, select_cells
+from heartwright.mesh.spec import MeshSpec
+from heartwright.mesh.where import WhereRegion
+
+comm = MPI.COMM_WORLD
+heart = build(MeshSpec.model_validate(json.loads('''{spec}''')), comm)
+facts = []
+for g in (heart, heart.refined(1)):
+    inside = fem.Function(fem.functionspace(g.mesh, ("DG", 0)))
+    for where in (WhereRegion(region="la"), WhereRegion(region="lv"), WhereRegion(region=("la", "lv"))):
+        inside.x.array[:] = select_cells(g, where)
+        owned = g.V1.dofmap.index_map.size_local
+        facts.append(comm.allreduce(fem.assemble_scalar(fem.form(inside * g.dx))))
+        facts.append(comm.allreduce(int(select(g, where)[:owned].sum())))
+whole = heart.whole()
+if comm.rank == 0:
+    print(json.dumps([*facts, whole.regions, sorted((whole.region == 1).nonzero()[0].shape)]))
+"""
+
+
+def test_several_tissues_of_a_file_are_regions_on_any_ranks(shared_data):
+    """An atrium and a ventricle; between them the nodes of their border belong to both."""
+    folder = shared_data / "ambit_lalv"
+    spec = {"file": str(folder / "lalv_domain.xdmf"), "also": [str(folder / "lalv_boundary.xdmf")], "unit": "mm"}
+    spec |= {"tissues": {"la": 1, "lv": 2}, "regions": {"wall": [1, 3, 4, 5]}, "fibres": {"type": "none"}}
+    told = [run(ranks, CHAMBERS.replace("{spec}", json.dumps(spec))) for ranks in (1, 2, 3)]
+    assert all(done.returncode == 0 for done in told), "".join(done.stderr for done in told)
+    one, two, three = (json.loads(done.stdout.splitlines()[-1]) for done in told)
+    assert one[12:] == two[12:] == three[12:] and one[12] == ["la", "lv"]
+    np.testing.assert_allclose(two[:12], one[:12], rtol=1e-12)
+    np.testing.assert_allclose(three[:12], one[:12], rtol=1e-12)
+    la, la_nodes, lv, lv_nodes, both, all_nodes = one[:6]
+    np.testing.assert_allclose(np.array([la, lv, both]) / 1000.0, [150.9, 162.8, 313.7], atol=0.05)
+    assert all_nodes < la_nodes + lv_nodes
+    np.testing.assert_allclose(one[6::2][:3], one[0:6:2], rtol=1e-12)  # of the refined mesh
+
+
 AMBIT = """
 import json
 from mpi4py import MPI
@@ -88,9 +130,7 @@ def test_xdmf_whose_fibres_and_surfaces_lie_in_other_files_is_read_on_any_ranks(
         "regions": {"lv_endo": 1, "rv_endo": 2, "epi": 3, "base": 4},
         "fibres": {"type": "file", "fibre": "fiber", "sheet": "sheet"},
     }
-    told = [run(ranks, AMBIT.replace("{spec}", json.dumps(spec))) for ranks in (1, 2)]
-    assert all(done.returncode == 0 for done in told), told[0].stderr + told[1].stderr
-    one, two = (json.loads(done.stdout.splitlines()[-1]) for done in told)
+    one, two = (answer(ranks, AMBIT.replace("{spec}", json.dumps(spec))) for ranks in (1, 2))
     np.testing.assert_allclose(one, two, rtol=1e-10)
     np.testing.assert_allclose(np.array(one[:3]) / 1000.0, [116.1, 83.8, 203.7], atol=0.05)
 

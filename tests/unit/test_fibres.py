@@ -12,7 +12,17 @@ from cup import cup
 from heartwright.errors import InputError
 from heartwright.mesh import fibres, fields, generate, geometry, rotations
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec, Slab
-from heartwright.mesh.where import FibresBayer, FibresConstant, FibresFile, FibresNone
+from heartwright.mesh.where import (
+    Box,
+    FibreAngles,
+    FibresBayer,
+    FibresConstant,
+    FibresFile,
+    FibresNone,
+    WhereAHA,
+    WhereBox,
+    WhereCoordinates,
+)
 
 LEFT = Ellipsoid(size=4.0)
 QUADRATURE = ("quadrature", 4)
@@ -122,15 +132,61 @@ def test_the_sheet_angle_turns_sheets_about_the_fibre_right_handed(left, sheet):
     assert off[places(left, "DG0")[:, 2] > -70].max() < 1e-5  # on the very apex the sign of the fibre is arbitrary
 
 
-def test_fibres_turn_with_the_heart():
+SECTIONS = FibresBayer(
+    regions=(
+        FibreAngles(where=WhereCoordinates(chamber="rv"), endo=math.radians(80), epi=math.radians(-20)),
+        FibreAngles(where=WhereCoordinates(chamber="septum"), endo=math.radians(40), epi=math.radians(-30)),
+        FibreAngles(where=WhereAHA(aha=(5, 6, 11, 12)), epi=math.radians(-45), sheet_endo=math.radians(20)),
+    )
+)
+
+
+@pytest.mark.parametrize("rule", [FibresBayer(), SECTIONS], ids=["one rule", "rules of parts"])
+def test_fibres_turn_with_the_heart(rule):
     # The two meshes differ by round-off, which the solver's tolerance of 1e-12 amplifies where gradients are small.
     raw = generate.generate(Biventricle(size=10.0))
     turn = Rotation.from_euler("xyz", [0.3, -1.1, 2.0]).as_matrix()
     turned = raw.but(points=raw.points @ turn.T + [5.0, -40.0, 12.0])
     here, there = (geometry.distribute(mesh, MPI.COMM_SELF) for mesh in (raw, turned))
     assert np.array_equal(here.mesh.topology.original_cell_index, there.mesh.topology.original_cell_index)
-    for a, b in zip(lay(here, FibresBayer(), "DG0"), lay(there, FibresBayer(), "DG0"), strict=True):
+    for a, b in zip(lay(here, rule, "DG0"), lay(there, rule, "DG0"), strict=True):
         assert np.abs(a @ turn.T - b).max() < 1e-6
+
+
+def test_a_part_of_the_wall_has_angles_of_its_own(left):
+    """Above z = -20 -30 to 30 degrees, below the rule's own; within one cell of the border between them."""
+    steep = WhereBox(box=Box(lower=(-99, -99, -20), upper=(99, 99, 99)))
+    own = FibreAngles(where=steep, endo=math.radians(-30), epi=math.radians(30))
+    x = places(left, QUADRATURE)
+    d, around, up, _ = ellipsoid_axes(x)
+    f0 = lay(left, FibresBayer(regions=(own,)), QUADRATURE)[0]
+    for part, at_endo in ((x[:, 2] > -15, -30), (x[:, 2] < -26, 60)):
+        angle = math.radians(at_endo) * (1 - 2 * d[part])[:, None]
+        exact = np.cos(angle) * around[part] + np.sin(angle) * up[part]
+        assert degrees_between(f0[part], exact).mean() < 2.0
+
+
+def test_septum_and_right_ventricle_have_angles_of_their_own(both):
+    """Half-way up, where neither apex nor insertions disturb: angles at the faces from a straight line in depth."""
+    x = places(both, QUADRATURE)
+    f0 = lay(both, SECTIONS, QUADRATURE)[0]
+    around = np.cross([0, 0, 1.0], x)
+    around /= np.linalg.norm(around, axis=1, keepdims=True)
+    helix = np.degrees(np.arctan2(f0[:, 2], np.einsum("ni,ni->n", f0, around)))
+    belt, r = (np.abs(x[:, 1]) < 12) & (np.abs(x[:, 2] + 14) < 8), np.hypot(x[:, 0], x[:, 1])
+    septum = belt & (x[:, 0] > 0) & (r < 32.1)
+    slope, at_endo = np.polyfit((r[septum] - 22) / 10, helix[septum], 1)
+    assert at_endo == pytest.approx(40, abs=5) and slope == pytest.approx(-70, abs=6)
+    left = belt & (x[:, 0] < 0)  # the rule's own on the endocardium, -45 outside in these segments
+    slope, at_endo = np.polyfit((r[left] - 22) / 10, helix[left], 1)
+    assert at_endo == pytest.approx(60, abs=5) and slope == pytest.approx(-105, abs=6)
+
+
+def test_the_septum_lies_between_the_ventricles(both):
+    inside, x = both.coordinates.septum, both.points
+    middle = np.abs(x[:, 2] + 20) < 10
+    assert inside[middle & (np.abs(x[:, 1]) < 15) & (x[:, 0] > 0) & (x[:, 0] < 32.1)].all()
+    assert not inside[middle & ((x[:, 0] < -15) | (x[:, 0] > 40))].any()  # it ends where the cavity does, x = -8
 
 
 def test_right_ventricular_fibres_have_their_own_angles_and_join_those_of_the_septum(both):

@@ -193,5 +193,5 @@ def test_the_surface_of_an_mri_fit_becomes_a_mesh_without_slivers(shared_data, g
 def test_two_files_that_share_their_points_are_one_mesh(shared_data, part, volume):
     folder = shared_data / "ambit_lalv"
     spec = {"file": str(folder / "lalv_domain.xdmf"), "also": [str(folder / "lalv_boundary.xdmf")], "unit": "mm"}
-    raw = prepare(MeshSpec.model_validate(spec | {"regions": {"myocardium": part, "wall": [1, 3, 4, 5]}}))
+    raw = prepare(MeshSpec.model_validate(spec | {"tissues": {"myocardium": part}, "regions": {"wall": [1, 3, 4, 5]}}))
     assert surface.tet_volumes(raw.points, raw.cells).sum() / 1000.0 == pytest.approx(volume, rel=1e-3)

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from heartwright.mesh import checks, quality, surface
 from heartwright.mesh.geometry import find_rims
-from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec, Nozzle, Slab, Stenosis, Tube
+from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec, Nozzle, Slab, Stenosis, Strip, Tube
 
 generate = pytest.importorskip("heartwright.mesh.generate").generate
 pytest.importorskip("gmsh")
@@ -56,6 +56,18 @@ def test_ellipsoid_volumes_follow_the_formula():
     assert wall == pytest.approx(outer - inner, rel=0.01)
 
 
+def test_edges_grow_from_the_apex_to_the_base():
+    shape = Ellipsoid(radius=7.0, length=17.0, wall=3.0, apex_wall=3.0, base_height=5.0, size=2.0, apex_size=1.0)
+    raw = checks.checked(generate(shape), MeshSpec(generate=shape))
+    corners = raw.points[raw.facets]
+    edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).mean(axis=1)
+    height = corners[:, :, 2].mean(axis=1)
+    # size from 2 mm at z = 0 to 1 mm at z = -25 mm
+    for low, high in ((-25.0, -22.0), (-14.0, -11.0), (-3.0, 0.0)):
+        here = (height > low) & (height < high)
+        assert edges[here].mean() == pytest.approx(2.0 + height[here].mean() / 25.0, rel=0.15)
+
+
 def test_biventricle_has_the_left_ventricle_of_the_ellipsoid_and_a_right_one_of_its_formula():
     shape = Biventricle(size=4.5)
     raw = checks.checked(generate(shape), MeshSpec(generate=shape))
@@ -97,6 +109,14 @@ def test_slab_has_its_faces_where_their_names_say():
     for axis, (name, length) in enumerate(zip("xyz", (20.0, 7.0, 3.0), strict=True)):
         np.testing.assert_allclose(raw.points[raw.surface(f"{name}min")][..., axis], 0.0, atol=1e-9)
         np.testing.assert_allclose(raw.points[raw.surface(f"{name}max")][..., axis], length, atol=1e-9)
+
+
+def test_a_strip_is_made_of_equal_bricks_of_six():
+    raw = checks.checked(generate(Strip(length=10.0, width=2.0, thickness=1.0, size=0.5)), MeshSpec(generate=Strip()))
+    assert len(raw.cells) == 20 * 4 * 2 * 6 and len(raw.points) == 21 * 5 * 3
+    np.testing.assert_allclose(raw.points % 0.5 % 0.499999999, 0.0, atol=1e-6)
+    np.testing.assert_allclose(surface.tet_volumes(raw.points, raw.cells), 0.5**3 / 6, rtol=1e-9)
+    np.testing.assert_allclose(raw.points[raw.surface("xmax")][..., 0], 10.0)
 
 
 NARROW = Stenosis(severity=0.5, at=50.0, length=30.0)

@@ -12,14 +12,14 @@ from heartwright.mesh import importers, suggest, surface
 from heartwright.mesh.formats import native
 from heartwright.mesh.prepare import prepare
 from heartwright.mesh.spec import MeshSpec
-from voxels import INNER, LV, OUTER, REGIONS, TISSUE
+from voxels import INNER, LV, OUTER, REGIONS, TISSUE, TISSUES
 
 pytest.importorskip("nibabel")
 pytest.importorskip("vtkmodules")
 
 
 def spec(path, **changes):
-    return MeshSpec.model_validate({"file": str(path), "regions": REGIONS} | changes)
+    return MeshSpec.model_validate({"file": str(path), "tissues": TISSUES, "regions": REGIONS} | changes)
 
 
 def volumes(raw):
@@ -162,10 +162,10 @@ def test_images_that_cannot_be_used_are_refused_with_the_reason(tmp_path, what, 
 def test_labels_that_are_not_there_are_told_together_with_those_that_are(tmp_path):
     path = voxels.save(tmp_path / "labels.nii", *voxels.ventricle((4.0, 4.0, 4.0)))
     with pytest.raises(InputError) as told:
-        importers.read(spec(path, regions={"myocardium": 5, "lv_endo": LV, "rv_endo": 6}))
+        importers.read(spec(path, tissues={"myocardium": 5}, regions={"lv_endo": LV, "rv_endo": 6}))
     assert [text.partition(";")[0] for text in told.value.findings] == [
-        "mesh.regions: labels.nii has no label 5 for 'myocardium'",
+        "mesh.tissues: labels.nii has no label 5 for 'myocardium'",
         "mesh.regions: labels.nii has no label 6 for 'rv_endo'",
     ]
-    with pytest.raises(InputError, match=r"needs the labels of `myocardium`.*labels.nii has 0: \d+ voxels, 1: "):
+    with pytest.raises(InputError, match=r"needs the labels of its tissue.*labels.nii has 0: \d+ voxels, 1: "):
         importers.read(spec(path, regions={}))

@@ -6,7 +6,8 @@ import pytest
 
 from cup import CUP_REGIONS, cup, write
 from heartwright.errors import InputError
-from heartwright.mesh import checks, importers, labels, surface
+from heartwright.mesh import checks, export, importers, labels, quality, remesh, surface
+from heartwright.mesh.formats import native
 from heartwright.mesh.prepare import prepare
 from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.spec import MeshSpec
@@ -62,16 +63,77 @@ def test_several_tags_make_one_surface_and_untagged_rows_none():
     assert len(clean.surface("lv_endo")) == (cup().facet_tags == 13).sum()
 
 
-def test_only_the_cells_of_the_myocardium_are_used(tmp_path):
-    raw, path = cup(), tmp_path / "cup.msh"
-    mesh = as_meshio(raw, names={})
-    mesh.cell_data["gmsh:physical"][1][:100] = 2  # say, of the atria
-    meshio.write(path, mesh, file_format="gmsh22")
-    spec = MeshSpec(file=str(path), unit="mm", regions=CUP_REGIONS | {"myocardium": 1})
-    back = importers.read(spec)
-    assert len(back.cells) == len(raw.cells) - 100 and set(back.names) == set(CUP_REGIONS)
-    with pytest.raises(InputError, match=r"no tetrahedra with tag 7 for 'myocardium'; it has 1: \d+, 2: 100"):
-        importers.read(spec.replace(regions={"myocardium": [7]}))
+@pytest.fixture
+def three_tissues(tmp_path):
+    """A file whose first 100 tetrahedra have tag 2, the next 50 tag 3, the others tag 1."""
+    mesh = as_meshio(cup(), names={})
+    mesh.cell_data["gmsh:physical"][1][:150] = np.repeat([2, 3], [100, 50])
+    mesh.field_data["left atrium"] = np.array([2, 3])
+    meshio.write(tmp_path / "cup.msh", mesh, file_format="gmsh22")
+    return MeshSpec(file=str(tmp_path / "cup.msh"), unit="mm", regions=CUP_REGIONS)
+
+
+def parts(raw):
+    return {name: int((raw.region == i).sum()) for i, name in enumerate(raw.regions, 1)}
+
+
+def test_only_the_cells_of_the_wanted_tissues_are_used(three_tissues):
+    n = len(cup().cells)
+    back = importers.read(three_tissues.replace(tissues={"lv": [1, 3]}))
+    assert parts(back) == {"lv": n - 100} and len(back.cells) == n - 100 and set(back.names) == set(CUP_REGIONS)
+    assert "left out 100 tetrahedra of no tissue" in back.notes
+
+
+def test_every_tissue_keeps_its_name_or_tag(three_tissues):
+    n = len(cup().cells)
+    assert parts(importers.read(three_tissues)) == {"region_1": n - 150, "left atrium": 100, "region_3": 50}
+    named = importers.read(three_tissues.replace(tissues={"lv": 1, "la": "left atrium", "patch": 3}))
+    assert parts(named) == {"lv": n - 150, "la": 100, "patch": 50}
+    assert "regions lv" in quality.summary(named)
+
+
+def test_tissues_that_the_file_does_not_have_are_refused_all_at_once(three_tissues):
+    with pytest.raises(InputError) as error:
+        importers.read(three_tissues.replace(tissues={"lv": 7, "la": [2, "atrium"], "ra": 2}))
+    text = str(error.value)
+    assert "has no tetrahedra with tag 7 for 'lv'; it has 1: " in text and "2 left atrium: 100" in text
+    assert "no tetrahedra with tag atrium for 'la'" in text and "tag 2 is given to more than one name" in text
+
+
+def test_a_single_nameless_tissue_is_no_region():
+    assert cup().regions == () and not cup().region.any()
+
+
+@pytest.mark.parametrize("form", ["h5", "vtu", "pts"])
+def test_regions_of_the_tissue_survive_every_format_we_write(tmp_path, three_tissues, form):
+    raw = prepare(three_tissues.replace(tissues={"lv": [1, 3], "la": 2}))
+    path = tmp_path / f"out.{form}"
+    export.writer(path)(path, raw)
+    tissues = {} if form == "h5" else {"tissues": {"lv": 1, "la": 2}}
+    numbers = {"base": 1, "epi": 2, "lv_endo": 3}
+    regions = {"h5": {}, "vtu": {"regions": numbers}, "pts": {"regions": numbers}}[form]
+    unit = {"h5": None, "vtu": "mm", "pts": "um"}[form]
+    back = prepare(MeshSpec(file=str(path), unit=unit, **tissues, **regions))
+    assert back.regions == raw.regions
+    np.testing.assert_array_equal(back.region, raw.region)
+
+
+def test_the_native_cache_keeps_regions(tmp_path, three_tissues):
+    raw = prepare(three_tissues)
+    native.write(tmp_path / "kept.h5", raw)
+    kept = native.mesh(tmp_path / "kept.h5")
+    assert kept.regions == raw.regions and kept.digest() == raw.digest()
+
+
+def test_remeshing_keeps_regions_where_they_were(three_tissues):
+    raw = prepare(three_tissues)
+    lower = raw.points[raw.cells].mean(axis=1)[:, 2] < 10
+    raw = raw.but(regions=("below", "above"), region=np.where(lower, 1, 2))
+    new = remesh.remesh(raw, 8.0)
+    volumes = surface.tet_volumes(new.points, new.cells)
+    assert new.regions == raw.regions
+    # half a cell of 10 mm to either side of the border, which is 80 x 80 mm: less than a tenth of it on average
+    assert volumes[new.region == 1].sum() == pytest.approx(80 * 80 * 10, rel=0.1)
 
 
 def test_the_unsigned_no_tag_is_not_a_tag():

@@ -27,7 +27,7 @@ def smooth(folder):
     """The surface of a ventricle with rounded edges, and the names of its triangles."""
     pytest.importorskip("nibabel")
     path = voxels.save(folder / "labels.nii", *voxels.ventricle((2.0, 2.0, 2.0)))
-    raw = importers.read(MeshSpec(file=str(path), regions=voxels.REGIONS))
+    raw = importers.read(MeshSpec(file=str(path), tissues=voxels.TISSUES, regions=voxels.REGIONS))
     return raw, np.array([raw.labels[tag] for tag in raw.facet_tags.tolist()])
 
 

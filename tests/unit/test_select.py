@@ -6,7 +6,7 @@ from mpi4py import MPI
 from pydantic import TypeAdapter
 
 from heartwright.errors import InputError
-from heartwright.mesh import geometry
+from heartwright.mesh import generate, geometry
 from heartwright.mesh.select import select, select_cells
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec
 from heartwright.mesh.where import Where
@@ -31,6 +31,23 @@ def test_spheres_and_boxes_hold_what_is_inside(heart):
     assert np.array_equal(select(heart, ball), np.linalg.norm(x - [-27, 0, -20], axis=1) <= 9)
     box = read({"box": {"lower": ["-40 mm", "-10 mm", "-30 mm"], "upper": ["0 mm", "10 mm", "-10 mm"]}})
     assert np.array_equal(select(heart, box), np.all((x >= [-40, -10, -30]) & (x <= [0, 10, -10]), axis=1))
+
+
+def test_regions_hold_their_cells_and_the_nodes_of_these():
+    raw = generate.generate(Ellipsoid(size=10.0))
+    low = raw.points[raw.cells].mean(axis=1)[:, 2] < -30.0
+    raw = raw.but(regions=("apical", "basal"), region=np.where(low, 1, 2))
+    heart = geometry.distribute(raw, MPI.COMM_SELF)
+    corners = heart.points[heart.V1.dofmap.list]
+    below = corners.mean(axis=1)[:, 2] < -30.0
+    assert np.array_equal(select_cells(heart, read({"region": "apical"})), below)
+    nodes = np.isin(np.arange(heart.n_vertices), heart.V1.dofmap.list[below])
+    assert np.array_equal(select(heart, read({"region": "apical"})), nodes)
+    assert select(heart, read({"region": ["apical", "basal"]})).all()
+    with pytest.raises(InputError, match="no region 'atrium'; it has: apical, basal"):
+        select(heart, read({"region": "atrium"}))
+    with pytest.raises(InputError, match=r"no surface 'basal' \(the region is \{region: basal\}\)"):
+        select(heart, "basal")
 
 
 def test_near_a_surface_is_within_a_distance_of_its_nodes(heart):

@@ -13,6 +13,7 @@ from heartwright.mesh.where import (
     WhereBox,
     WhereCoordinates,
     WhereNear,
+    WhereRegion,
     WhereSphere,
 )
 from heartwright.units import BareFloat, BareInt
@@ -27,6 +28,8 @@ def read(value, adapter=where):
 ACCEPTED = [
     ("all", str),
     ("lv_endo", str),
+    ({"region": "la"}, WhereRegion),
+    ({"region": ["la", "ra"]}, WhereRegion),
     ({"near": "base", "within": "6 mm"}, WhereNear),
     ({"sphere": {"centre": ["1 cm", "0 mm", "0 mm"], "radius": "5 mm"}}, WhereSphere),
     ({"box": {"lower": ["0 mm"] * 3, "upper": ["1 cm"] * 3}}, WhereBox),

@@ -44,8 +44,8 @@ def _digest(spec: MeshSpec, raw: RawMesh | None) -> str:
     for module in sorted(Path(__file__).parent.glob("*.py")):
         total.update(module.read_bytes())
     if raw is not None:
-        total.update(repr((raw.source, raw.names, raw.notes)).encode())
-        for values in (raw.points, raw.cells, raw.facets, raw.facet_tags):
+        total.update(repr((raw.source, raw.names, raw.regions, raw.notes)).encode())
+        for values in (raw.points, raw.cells, raw.facets, raw.facet_tags, raw.region):
             total.update(np.ascontiguousarray(values).tobytes())
     return total.hexdigest()
 

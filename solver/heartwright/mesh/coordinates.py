@@ -6,7 +6,9 @@
                     at 0 and 1. One scale for both ventricles.
     rotation    θ   angle about that axis in (-π, π]: 0 towards the right ventricle (middle of the septum), positive
                     towards anterior, i.e. right-handed about the axis from apex to base.
-    chamber         0 left ventricle with septum, 1 free wall of the right ventricle.
+    chamber         0 left ventricle with septum, 1 free wall of the right ventricle, -1 in atria, rings and vessels,
+                    where the other coordinates are NaN.
+    septum          whether a point lies between the two ventricles: its way out of the left one ends in the right.
     aha             segment 1-17 of the left ventricle (Cerqueira et al. 2002, doi:10.1161/hc0402.102975), 0 elsewhere.
 
 The long axis runs from the apex of the left endocardium to the centroid of its largest rim (the mitral annulus).
@@ -23,9 +25,10 @@ import numpy as np
 
 from heartwright.errors import InputError
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.laplace import Depth, Laplace, surface_dofs
+from heartwright.mesh.laplace import Depth, Laplace, harmonic, surface_dofs
 
-LV, RV = 0, 1
+LV, RV, ELSEWHERE = 0, 1, -1
+OTHER_TISSUES = ("la", "ra", "rings", "valves", "aorta", "pulmonary_artery", "veins", "pericardium")  # no ventricles
 
 # Values that decide about sides are moved by this much, so that points exactly on a border, as in symmetric meshes,
 # fall on the same side whatever the last digits of the solver say.
@@ -85,17 +88,39 @@ class Coordinates:
     rotation: np.ndarray
     chamber: np.ndarray
     aha: np.ndarray
+    septum: np.ndarray
 
 
 def compute(geometry: Geometry) -> Coordinates:
     """All coordinates of a heart. Collective; InputError where `lv_endo`, `epi` or the rim of `lv_endo` is missing."""
+    ventricles = [name for name in geometry.regions if name not in OTHER_TISSUES]
+    if 0 < len(ventricles) < len(geometry.regions):
+        return _of_part(geometry, geometry.part(ventricles))
     axes = left_axes(geometry)
-    chamber, transmural = _chamber_and_depth(geometry)
+    chamber, transmural, septum = _chamber_and_depth(geometry)
     points = geometry.points
     rotation = axes.rotation(points)
     aha = np.where(chamber == LV, segments(axes.fraction(points, axes.endo_apex), rotation), 0)
     height = np.clip(axes.fraction(points, axes.epi_apex), 0.0, 1.0)
-    return Coordinates(axes, transmural, height, rotation, chamber, aha)
+    return Coordinates(axes, transmural, height, rotation, chamber, aha, septum)
+
+
+def _of_part(geometry: Geometry, part: Geometry) -> Coordinates:
+    """The coordinates of the ventricles at the dofs of the whole heart; elsewhere there is no chamber, and NaN."""
+    own = compute(part)
+
+    def spread(values: np.ndarray, elsewhere: float) -> np.ndarray:
+        return geometry.from_part(part, values, elsewhere)
+
+    return Coordinates(
+        own.axes,
+        spread(own.transmural, np.nan),
+        spread(own.apicobasal, np.nan),
+        spread(own.rotation, np.nan),
+        np.round(spread(own.chamber, ELSEWHERE)).astype(np.int8),
+        np.round(spread(own.aha, 0)).astype(int),
+        spread(own.septum, 0.0) > 0.5,
+    )
 
 
 def restored(geometry: Geometry) -> Coordinates:
@@ -141,19 +166,21 @@ def segments(height: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     return np.select(levels, choices, np.array(BASAL)[sixth])
 
 
-def _chamber_and_depth(geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:
-    """Chamber and transmural coordinate: τ = 1 - φ of the own cavity."""
+def _chamber_and_depth(geometry: Geometry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Chamber, transmural coordinate τ = 1 - φ of the own cavity, and septum."""
     depth = Depth(geometry, geometry.V1)
     chamber, own = np.full(geometry.n_vertices, LV, dtype=np.int8), depth.lv.x.array
+    septum = np.zeros(geometry.n_vertices, dtype=bool)
     if depth.rv is not None:
-        chamber = _right_free_wall(geometry, depth)
+        chamber, septum = _right_free_wall_and_septum(geometry, depth)
         own = np.where(chamber == RV, depth.rv.x.array, own)
     depth.problem.destroy()
-    return chamber, np.clip(1.0 - own, 0.0, 1.0)
+    return chamber, np.clip(1.0 - own, 0.0, 1.0), septum
 
 
-def _right_free_wall(geometry: Geometry, depth: Depth) -> np.ndarray:
-    """1 in the free wall of the right ventricle: where a field that is 1 on its cavity and 0 on the left exceeds 1/2.
+def _right_free_wall_and_septum(geometry: Geometry, depth: Depth) -> tuple[np.ndarray, np.ndarray]:
+    """Chamber RV in the free wall of the right ventricle: where a field that is 1 on its cavity and 0 on the left
+    exceeds 1/2. In the rest the septum is where one does that is 1 on the septal right endocardium and 0 outside.
 
     The right endocardium is septal, and counts as left, where more of the flux into it comes from the left cavity
     than from the epicardium. This needs no marked septum and no distance.
@@ -164,7 +191,10 @@ def _right_free_wall(geometry: Geometry, depth: Depth) -> np.ndarray:
     sides = Laplace(geometry.V1, [rv[~septal[rv]], rv[septal[rv]], lv])
     side = sides.solve([1.0, 0.0, 0.0]).x.array
     sides.destroy()
-    return np.where(side > 0.5 + NUDGE, RV, LV).astype(np.int8)
+    epi = surface_dofs(geometry, geometry.V1, "epi")
+    towards_right = harmonic(geometry.V1, [rv[septal[rv]], epi]).x.array
+    free = side > 0.5 + NUDGE
+    return np.where(free, RV, LV).astype(np.int8), ~free & (towards_right > 0.5 + NUDGE)
 
 
 def _centroid_of_largest_loop(geometry: Geometry, name: str) -> np.ndarray:
@@ -181,13 +211,13 @@ def _centroid_of_largest_loop(geometry: Geometry, name: str) -> np.ndarray:
 def _septal_direction(geometry: Geometry, base: np.ndarray, axis: np.ndarray) -> np.ndarray:
     """Unit vector from the axis to the centroid of the right endocardium, or along x where there is none."""
     if "rv_endo" in geometry.names:
-        direction = _centroid(geometry, "rv_endo") - base
+        direction = centroid(geometry, "rv_endo") - base
     else:
         direction = np.eye(3)[0 if abs(axis[0]) < 0.9 else 1]
     return _unit(direction - (direction @ axis) * axis)
 
 
-def _centroid(geometry: Geometry, name: str) -> np.ndarray:
+def centroid(geometry: Geometry, name: str) -> np.ndarray:
     """Centroid (3,) of a surface by area. Collective."""
     corners = geometry.points[geometry.local_triangles(name)]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)

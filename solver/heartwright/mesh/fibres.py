@@ -1,37 +1,22 @@
-"""Fibres: rule-based directions of muscle cells and of the sheets they form.
+"""Fibres: directions of muscle cells and of the sheets they form, by rules, from the file, or part by part.
 
-Bayer et al. 2012 (doi:10.1007/s10439-012-0593-5): local axes (circumferential c, longitudinal l, transmural t) from
-gradients of fields of Laplace type, turned by angles that depend on the depth in the wall, blended by spherical
-interpolation of rotations. Ours differs where the paper leaves artefacts; docs/theory/fibres.md says how and why.
-
-    f0 = cos α c + sin α l      helix angle α, positive where fibres climb as a right-handed screw, whatever the
-                                sign of l: with t outwards c = l × t, and (-l, -c) give the same line
-    m  = -sin α c + cos α l     tangent to the wall, normal to the fibre
-    sheet `across`:  s0 = t,  sheet `tangent`:  s0 = m;  both turned about f0 by the sheet angle β;  n0 = f0 × s0
-
-Signs (a fibre is a line, not an arrow) are chosen so that fields are smooth: f0 counter-clockwise seen from the base,
-s0 away from the middle of the base (across) or towards the base (tangent).
+Rules are those of ventricles.py and atria.py; a heart of several tissues has one rule for each of its parts.
 """
 
 import basix
 import basix.ufl
 import numpy as np
-import ufl
 from dolfinx import fem
 
 from heartwright.errors import InputError
-from heartwright.linalg import JIT
-from heartwright.mesh import rotations
-from heartwright.mesh.coordinates import Axes, left_axes
+from heartwright.mesh import atria, ventricles
 from heartwright.mesh.fields import principal, tensors
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.laplace import Depth, Laplace, point_dofs, space, surface_dofs
-from heartwright.mesh.where import FibreRule, FibresBayer, FibresConstant, FibresFile
+from heartwright.mesh.sampling import between_corners
+from heartwright.mesh.where import FibreRule, FibresBayer, FibresConstant, FibresFile, FibresParts, FibresPiersanti
 
 Element = str | tuple[str, int]
 Directions = tuple[fem.Function, fem.Function, fem.Function]
-
-BLOCK = 2**17  # points treated at once: bounds the memory of large meshes
 
 
 def directions(geometry: Geometry, rule: FibreRule, element: Element) -> Directions:
@@ -41,15 +26,40 @@ def directions(geometry: Geometry, rule: FibreRule, element: Element) -> Directi
     whose gradients vary inside a cell. Collective. InputError for `type: none` and where surfaces are missing.
     """
     V, points = _space_and_points(geometry, element)
-    if isinstance(rule, FibresConstant):
-        frames = _constant_frame(rule)[None]
-    elif isinstance(rule, FibresBayer):
-        frames = _bayer(geometry, rule, points, degree=1 if element == "DG0" else 2)
-    elif isinstance(rule, FibresFile):
-        frames = _stored(geometry, rule, points)
-    else:
-        raise InputError("mesh.fibres: this material needs fibres: give `type: bayer`, `constant` or `file`")
+    frames = _frames(geometry, rule, points, degree=1 if element == "DG0" else 2)
     return tuple(_function(V, name, frames[..., i]) for i, name in enumerate(("f0", "s0", "n0")))
+
+
+def _frames(geometry: Geometry, rule: FibreRule, points: np.ndarray, degree: int) -> np.ndarray:
+    """Frames (cells x points, 3, 3) with columns f0, s0, n0. Collective."""
+    if isinstance(rule, FibresParts):
+        return _part_by_part(geometry, rule, points, degree)
+    if isinstance(rule, FibresBayer):
+        return ventricles.frames(geometry, rule, points, degree)
+    if isinstance(rule, FibresPiersanti):
+        return atria.frames(geometry, rule, points, degree)
+    if isinstance(rule, FibresConstant):
+        return np.broadcast_to(_constant_frame(rule), (len(geometry.region) * len(points), 3, 3))
+    if isinstance(rule, FibresFile):
+        return _stored(geometry, rule, points)
+    raise InputError("mesh.fibres: this material needs fibres: give `type: bayer`, `constant` or `file`")
+
+
+def _part_by_part(geometry: Geometry, rule: FibresParts, points: np.ndarray, degree: int) -> np.ndarray:
+    """Frames of every part by its own rule; InputError where a region has none, or two. An atrium is always alone."""
+    named = [name for part in rule.parts for name in part.region]
+    without = [name for name in geometry.regions if name not in named]
+    without += ["what belongs to no region"] * bool(geometry.comm.allreduce(int((geometry.region == 0).sum())))
+    if without:
+        raise InputError(f"mesh.fibres.parts: no rule for {', '.join(without)}")
+    frames = np.empty((len(geometry.region), len(points), 3, 3))
+    for own in rule.parts:
+        alone = isinstance(own.fibres, FibresPiersanti)
+        for names in [(name,) for name in own.region] if alone else [own.region]:
+            part = geometry.part(names)
+            laid = _frames(part, own.fibres, points, degree)
+            frames[part.parent_cells] = laid.reshape(-1, len(points), 3, 3)
+    return frames.reshape(-1, 3, 3)
 
 
 def _space_and_points(geometry: Geometry, element: Element) -> tuple[fem.FunctionSpace, np.ndarray]:
@@ -96,122 +106,4 @@ def _directions(geometry: Geometry, name: str, points: np.ndarray) -> np.ndarray
         return np.repeat(geometry.cell_fields[name], len(points), axis=0)
     if name not in geometry.point_fields:
         raise InputError(f"mesh.fibres: the mesh carries no vectors '{name}'")
-    corners = tensors(geometry.point_fields[name])[geometry.V1.dofmap.list]  # (cells, 4, 6)
-    linear = np.column_stack([1.0 - points.sum(axis=1), points])
-    return principal(np.einsum("pc,ncj->npj", linear, corners).reshape(-1, 6))
-
-
-def _bayer(geometry: Geometry, rule: FibresBayer, points: np.ndarray, degree: int) -> np.ndarray:
-    """Frames (cells x points, 3, 3) with columns f0, s0, n0."""
-    axes = left_axes(geometry)
-    fields = _wall_fields(geometry, axes, degree)
-    sampled = _sample(geometry, fields, points)
-    frames = np.empty((len(sampled), 3, 3))
-    for start in range(0, len(sampled), BLOCK):
-        block = slice(start, start + BLOCK)
-        x, values, gradients = _split(sampled[block], len(fields))
-        local = _wall_frames(rule, axes, values, gradients)
-        frames[block] = _signed(_sheets(local, rule.sheet), x, axes, rule.sheet)
-    return frames
-
-
-def _wall_fields(geometry: Geometry, axes: Axes, degree: int) -> list[fem.Function]:
-    """psi (0 at the apex, 1 on the base), phi_lv (see Depth), and with a right ventricle phi_rv and `side` (0 on the
-    left endocardium, 1 on the right). Collective.
-    """
-    V = space(geometry, degree)
-    depth = Depth(geometry, V)
-    depth.problem.destroy()
-    psi = _solve(V, [surface_dofs(geometry, V, "base"), point_dofs(V, axes.epi_apex)])
-    if depth.rv is None:
-        return [psi, depth.lv]
-    V1 = geometry.V1  # of `side` no gradient is used
-    return [psi, depth.lv, depth.rv, _solve(V1, [surface_dofs(geometry, V1, name) for name in ("rv_endo", "lv_endo")])]
-
-
-def _solve(V: fem.FunctionSpace, held: list[np.ndarray]) -> fem.Function:
-    """The harmonic field that is 1 on the first and 0 on the second set of dofs."""
-    problem = Laplace(V, held)
-    field = problem.solve([1.0, 0.0])
-    problem.destroy()
-    return field
-
-
-def _sample(geometry: Geometry, fields: list[fem.Function], points: np.ndarray) -> np.ndarray:
-    """Position, values and gradients at reference points of every local cell (cells x points, 3 + 4 k)."""
-    gradients = [ufl.grad(phi)[i] for phi in fields for i in range(3)]
-    x = ufl.SpatialCoordinate(geometry.mesh)
-    everything = fem.Expression(ufl.as_vector([x[0], x[1], x[2], *fields, *gradients]), points, jit_options=JIT)
-    cells = np.arange(geometry.mesh.topology.index_map(3).size_local, dtype=np.int32)
-    return everything.eval(geometry.mesh, cells).reshape(-1, 3 + 4 * len(fields))
-
-
-def _split(sampled: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Positions (n, 3), values (k, n) within [0, 1] (quadratic fields may overshoot), gradients (k, n, 3)."""
-    values = np.clip(sampled[:, 3 : 3 + k].T, 0.0, 1.0)
-    return sampled[:, :3], values, sampled[:, 3 + k :].reshape(-1, k, 3).swapaxes(0, 1)
-
-
-def _wall_frames(rule: FibresBayer, axes: Axes, values: np.ndarray, gradients: np.ndarray) -> np.ndarray:
-    """Frames (f, m, t) of the rule at n points."""
-    spare = np.stack([axes.anterior, axes.axis, axes.septal], axis=1)
-    up, lv = gradients[0], values[1]
-    if len(values) == 2:
-        helix, sheet = (lv * a + (1.0 - lv) * b for a, b in ((rule.endo, rule.epi), (rule.sheet_endo, rule.sheet_epi)))
-        return rotations.turned(rotations.frame(up, -gradients[1], spare), helix, sheet)
-    _, _, rv, side = values
-    epi = np.clip(1.0 - lv - rv, 0.0, 1.0)
-    rv_endo, rv_epi = (
-        own if own is not None else lvs for own, lvs in ((rule.rv_endo, rule.endo), (rule.rv_epi, rule.epi))
-    )
-    helix_in, helix_out = _angles(lv, rv, epi, side, (rule.endo, rv_endo), (rule.epi, rv_epi))
-    sheet_in, sheet_out = _angles(lv, rv, epi, side, (rule.sheet_endo,) * 2, (rule.sheet_epi,) * 2)
-    from_left, from_right, outwards = (
-        rotations.turned(rotations.frame(up, t, spare), helix, sheet)
-        for t, helix, sheet in (
-            (-gradients[1], helix_in, sheet_in),
-            (gradients[2], helix_in, sheet_in),
-            (-gradients[1] - gradients[2], helix_out, sheet_out),
-        )
-    )
-    inner = rotations.blended(from_left, from_right, _settled(side))
-    return rotations.blended(inner, outwards, _settled(epi))
-
-
-def _angles(lv, rv, epi, side, endo: tuple[float, float], outer: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """An angle linear in the harmonic fields (lv + rv + epi = 1): seen from the left cavity, and seen outwards.
-
-    endo, outer: the angle at the endocardium and the epicardium of (left, right). Seen from the left, the transmural
-    axis points into the right cavity, so what the right ventricle calls α is -α.
-    """
-    from_left = lv * endo[0] - rv * endo[1] + epi * ((1.0 - side) * outer[0] - side * outer[1])
-    outwards = lv * endo[0] + rv * endo[1] + epi * ((1.0 - side) * outer[0] + side * outer[1])
-    return from_left, outwards
-
-
-def _settled(w: np.ndarray, margin: float = 1e-3) -> np.ndarray:
-    """w with its ends flattened: 0 below `margin`, 1 above 1 - `margin`, linear between.
-
-    Where a weight is that small, the gradient it would let in is that of a field that has decayed to the error of
-    the linear solver (φ_lv deep in the right free wall): noise that differs between numbers of ranks.
-    """
-    return np.clip((w - margin) / (1.0 - 2.0 * margin), 0.0, 1.0)
-
-
-def _sheets(frames: np.ndarray, sheet: str) -> np.ndarray:
-    """Columns (f0, s0, n0) from (f, m, t)."""
-    f, s = frames[:, :, 0], frames[:, :, 2 if sheet == "across" else 1]
-    return np.stack([f, s, np.cross(f, s)], axis=2)
-
-
-def _signed(frames: np.ndarray, x: np.ndarray, axes: Axes, sheet: str) -> np.ndarray:
-    """The same lines with the signs told in the module's first lines."""
-    arm = x - axes.base
-    f, s = frames[:, :, 0], frames[:, :, 1]
-    f = f * _sign(f, np.cross(axes.axis, arm))
-    s = s * _sign(s, arm if sheet == "across" else np.broadcast_to(axes.axis, arm.shape))
-    return np.stack([f, s, np.cross(f, s)], axis=2)
-
-
-def _sign(v: np.ndarray, along: np.ndarray) -> np.ndarray:
-    return np.where(np.einsum("ni,ni->n", v, along) < 0.0, -1.0, 1.0)[:, None]
+    return principal(between_corners(geometry, tensors(geometry.point_fields[name]), points))

@@ -7,20 +7,23 @@ from collections.abc import Callable
 import numpy as np
 
 from heartwright.errors import InputError
+from heartwright.mesh import four_chambers
 from heartwright.mesh.raw import RawMesh
-from heartwright.mesh.spec import Biventricle, Ellipsoid, Nozzle, Slab, Tube
+from heartwright.mesh.spec import Biventricle, Ellipsoid, FourChambers, LeftEllipsoid, Nozzle, Slab, Strip, Tube
 
-Shape = Ellipsoid | Biventricle | Slab | Tube | Nozzle
+Shape = Ellipsoid | Biventricle | FourChambers | Slab | Strip | Tube | Nozzle
+Regions = dict[str, list[int]]  # volumes of gmsh by the name of the region
+Drawn = tuple[Callable[[np.ndarray], str], Regions]  # how the surface through a point is called
 
 
 def generate(shape: Shape) -> RawMesh:
     """The mesh of `shape`; InputError where gmsh is missing or cannot mesh it."""
     draw = {
-        **{"ellipsoid": _ellipsoid, "biventricle": _biventricle, "slab": _slab},
-        **{"tube": _tube, "nozzle": _nozzle},
+        **{"ellipsoid": _ellipsoid, "biventricle": _biventricle, "four_chambers": four_chambers.draw},
+        **{"slab": _slab, "strip": _slab, "tube": _tube, "nozzle": _nozzle},
     }[shape.type]
     with session() as gmsh:
-        name_of = draw(gmsh.model.occ, shape)
+        name_of, regions = draw(gmsh.model.occ, shape)
         gmsh.model.occ.synchronize()
         names = _tag_surfaces(gmsh.model, name_of)
         _set_sizes(gmsh, shape)
@@ -28,7 +31,17 @@ def generate(shape: Shape) -> RawMesh:
             gmsh.model.mesh.generate(3)
         except Exception as reason:
             raise InputError(f"mesh.generate: gmsh could not mesh this {shape.type}: {reason}") from None
-        return collect(gmsh.model, names, f"generated {shape.type}")
+        return _with_regions(gmsh.model, collect(gmsh.model, names, f"generated {shape.type}"), regions)
+
+
+def _with_regions(model, raw: RawMesh, regions: Regions) -> RawMesh:
+    """The mesh with the regions that its volumes belong to; gmsh lists cells volume by volume."""
+    number = {volume: i for i, volumes in enumerate(regions.values(), 1) for volume in volumes}
+    volumes = [volume for _, volume in model.getEntities(3)]
+    counts = [len(elements(model, 3, volume)) for volume in volumes]
+    return raw.but(
+        regions=tuple(regions), region=np.repeat([number.get(v, 0) for v in volumes], counts).astype(np.int32)
+    )
 
 
 @contextlib.contextmanager
@@ -83,13 +96,12 @@ def elements(model, dim: int, entity: int) -> np.ndarray:
 
 
 def _tag_surfaces(model, name_of: Callable[[np.ndarray], str]) -> dict[str, tuple[int, ...]]:
-    """Group the outer surfaces of the only volume by the name of a point on each."""
+    """Group the outer surfaces of all volumes by the name of a point on each."""
     groups: dict[str, list[int]] = {}
     for _, surface in model.getBoundary(model.getEntities(3), oriented=False):
         groups.setdefault(name_of(_point_on(model, surface)), []).append(surface)
     for number, (name, surfaces) in enumerate(sorted(groups.items()), 1):
         model.addPhysicalGroup(2, surfaces, number, name)
-    model.addPhysicalGroup(3, [tag for _, tag in model.getEntities(3)], name="myocardium")
     return {name: (number,) for number, name in enumerate(sorted(groups), 1)}
 
 
@@ -104,6 +116,45 @@ def _point_on(model, surface: int) -> np.ndarray:
 def _set_sizes(gmsh, shape: Shape) -> None:
     for option in ("Mesh.MeshSizeMin", "Mesh.MeshSizeMax"):
         gmsh.option.setNumber(option, shape.size)
+    if shape.type == "strip":
+        _in_bricks(gmsh.model, shape.size)
+    if shape.type == "four_chambers":
+        _finer_above(gmsh, shape)
+    if shape.type == "ellipsoid" and shape.apex_size:
+        _graded_to_apex(gmsh, shape, shape.apex_size)
+
+
+def _in_bricks(model, size: float) -> None:
+    """A box meshed as equal bricks, each cut into six."""
+    for _, curve in model.getEntities(1):
+        low, high = np.array(model.getBoundingBox(1, curve)).reshape(2, 3)
+        model.mesh.setTransfiniteCurve(curve, max(round(float((high - low).max()) / size), 1) + 1)
+    for _, face in model.getEntities(2):
+        model.mesh.setTransfiniteSurface(face)
+    for _, volume in model.getEntities(3):
+        model.mesh.setTransfiniteVolume(volume)
+
+
+def _finer_above(gmsh, shape: FourChambers) -> None:
+    """Smaller cells where the walls are thin: in the plate and the atria."""
+    gmsh.option.setNumber("Mesh.MeshSizeMin", min(shape.size, shape.atrial_size))
+    gmsh.option.setNumber("Mesh.MeshSizeMax", max(shape.size, shape.atrial_size))
+    field = gmsh.model.mesh.field
+    box, far = field.add("Box"), 1e3
+    limits = {"XMin": -far, "XMax": far, "YMin": -far, "YMax": far, "ZMin": 0.0, "ZMax": far}
+    for key, value in (limits | {"VIn": shape.atrial_size, "VOut": shape.size, "Thickness": shape.size}).items():
+        field.setNumber(box, key, value)
+    field.setAsBackgroundMesh(box)
+
+
+def _graded_to_apex(gmsh, shape: Ellipsoid, apex_size: float) -> None:
+    """A cell size that goes linearly from that of the base to that of the apex."""
+    depth = shape.base_height + shape.length + shape.apex_wall
+    field = gmsh.model.mesh.field.add("MathEval")
+    gmsh.model.mesh.field.setString(field, "F", f"({shape.size} * (z + {depth}) - {apex_size} * z) / {depth}")
+    gmsh.model.mesh.field.setAsBackgroundMesh(field)
+    gmsh.option.setNumber("Mesh.MeshSizeMin", min(apex_size, shape.size))
+    gmsh.option.setNumber("Mesh.MeshSizeMax", max(apex_size, shape.size))
 
 
 def _solid_ellipsoid(occ, centre: tuple[float, ...], axes: tuple[float, ...]) -> tuple[int, int]:
@@ -117,7 +168,7 @@ def _above_base(occ, reach: float) -> tuple[int, int]:
     return (3, occ.addBox(-reach, -reach, 0, 2 * reach, 2 * reach, reach))
 
 
-def _left(shape: Ellipsoid | Biventricle) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+def _left(shape: LeftEllipsoid) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
     """Centre of the left ventricle, semi-axes of its endocardium and of its epicardium."""
     r, l, outer = shape.radius, shape.length, shape.radius + shape.wall
     return (0.0, 0.0, -shape.base_height), (r, r, l), (outer, outer, l + shape.apex_wall)
@@ -128,7 +179,7 @@ def _level(point: np.ndarray, centre: tuple[float, ...], axes: tuple[float, ...]
     return float(np.linalg.norm((point - centre) / np.array(axes)))
 
 
-def _ellipsoid(occ, shape: Ellipsoid) -> Callable[[np.ndarray], str]:
+def _ellipsoid(occ, shape: Ellipsoid) -> Drawn:
     centre, inner, outer = _left(shape)
     wall, cavity = (_solid_ellipsoid(occ, centre, axes) for axes in (outer, inner))
     occ.cut([wall], [cavity, _above_base(occ, 4 * max(outer))])
@@ -139,10 +190,10 @@ def _ellipsoid(occ, shape: Ellipsoid) -> Callable[[np.ndarray], str]:
             return "base"
         return "lv_endo" if _level(point, centre, inner) < middle else "epi"
 
-    return name_of
+    return name_of, {}
 
 
-def _biventricle(occ, shape: Biventricle) -> Callable[[np.ndarray], str]:
+def _biventricle(occ, shape: Biventricle) -> Drawn:
     centre, inner, outer = _left(shape)
     right = (shape.rv_offset, 0.0, centre[2])
     rv_inner = (shape.rv_across, shape.rv_along, shape.rv_length)
@@ -163,10 +214,10 @@ def _biventricle(occ, shape: Biventricle) -> Callable[[np.ndarray], str]:
             return "lv_endo"
         return "rv_endo" if _level(point, right, rv_inner) < 1.0 + 1e-4 else "epi"
 
-    return name_of
+    return name_of, {}
 
 
-def _slab(occ, shape: Slab) -> Callable[[np.ndarray], str]:
+def _slab(occ, shape: Slab | Strip) -> Drawn:
     occ.addBox(0, 0, 0, *shape.lengths)
     ends = np.array([[0.0, 0.0, 0.0], shape.lengths])
 
@@ -174,7 +225,7 @@ def _slab(occ, shape: Slab) -> Callable[[np.ndarray], str]:
         # the face with the smallest distance, in the order xmin, xmax, ymin, ...
         return shape.faces[int(np.argmin(np.abs(point - ends).T.ravel()))]
 
-    return name_of
+    return name_of, {}
 
 
 def _revolved(occ, outline: list[list[tuple[float, float]]]) -> tuple[int, int]:
@@ -202,7 +253,7 @@ def _tube_outline(shape: Tube, thickness: float) -> list[list[tuple[float, float
     return [[(radius, 0.0), curve[0]], curve, [curve[-1], (radius, shape.length)]]
 
 
-def _tube(occ, shape: Tube) -> Callable[[np.ndarray], str]:
+def _tube(occ, shape: Tube) -> Drawn:
     lumen = _revolved(occ, _tube_outline(shape, 0.0))
     if shape.wall:
         occ.cut([_revolved(occ, _tube_outline(shape, shape.wall))], [lumen])
@@ -217,15 +268,15 @@ def _tube(occ, shape: Tube) -> Callable[[np.ndarray], str]:
         inner = np.hypot(*point[:2]) < radius(point[2]) + shape.wall / 2
         return _along(point, shape.length) or ("inner" if inner else "outer")
 
-    return name_of
+    return name_of, {}
 
 
-def _nozzle(occ, shape: Nozzle) -> Callable[[np.ndarray], str]:
+def _nozzle(occ, shape: Nozzle) -> Drawn:
     wide, narrow, cone, throat = 6.0, 2.0, 22.685, 40.0  # mm
     z = np.cumsum([0.0, shape.inlet, cone, throat, 0.0, shape.outlet]).tolist()
     corners = list(zip((wide, wide, narrow, narrow, wide, wide), z, strict=True))
     _revolved(occ, [list(pair) for pair in itertools.pairwise(corners)])
-    return lambda point: _along(point, z[-1]) or "wall"
+    return (lambda point: _along(point, z[-1]) or "wall"), {}
 
 
 def _along(point: np.ndarray, length: float) -> str | None:

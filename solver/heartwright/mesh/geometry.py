@@ -1,17 +1,18 @@
 """Geometry: the distributed mesh with named surfaces, cavity rims, and everything that is found on it."""
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import basix.ufl
 import numpy as np
 import ufl
-from dolfinx import fem
+from dolfinx import fem, la
 from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
 from heartwright.errors import InputError
-from heartwright.mesh import fields, refine, surface
+from heartwright.mesh import fields, refine, regions, surface
 from heartwright.mesh.prepare import prepare
 from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.spec import MeshSpec
@@ -30,8 +31,11 @@ class Geometry:
         it closes the cavity with its normal pointing out of the cavity.
     digest: sha256 of the checked input.
     cell_fields, point_fields: directions from the mesh file, rows for local cells and for local P1 dofs.
+    regions, region: names of regions of the tissue -> their numbers, and the number of every local cell, 0 in none.
     stored: heart coordinates from the mesh file by name, rows for local P1 dofs; empty where it has none.
     levels, parent_cells: how often it was refined, and the local parent cell of every local cell.
+    part_of, parent_vertices: the heart that this is a part of, if it is one, and the dof there of every local P1 dof.
+    coarser: the mesh before the last refinement, and its local cell that every local cell is a part of.
     """
 
     def __init__(
@@ -56,6 +60,11 @@ class Geometry:
         self._node = np.zeros(self.n_vertices, dtype=np.int64)
         self._node[self.V1.dofmap.list] = mesh.geometry.dofmap
         self.input_vertex = input_vertex_of_node[self._node]
+        self.coarser: tuple[dmesh.Mesh, np.ndarray] | None = None
+        self.regions: dict[str, int] = {}
+        self.region = np.zeros(len(mesh.geometry.dofmap), dtype=np.int32)
+        self.part_of: Geometry | None = None
+        self.parent_vertices: np.ndarray | None = None
         self.cell_fields: dict[str, np.ndarray] = {}
         self.point_fields: dict[str, np.ndarray] = {}
         self.stored: dict[str, np.ndarray] = {}
@@ -78,10 +87,10 @@ class Geometry:
         cells[inverted] = cells[inverted][:, surface.RIGHT_WAY_ROUND]
         points = self.gathered_points(self.points)
         point_fields = {name: self.gathered_points(values) for name, values in self.point_fields.items()}
-        parts = self.comm.gather((cells, self.cell_fields, triangles, self.facets.values))
+        parts = self.comm.gather((cells, self.cell_fields, self.region, triangles, self.facets.values))
         if parts is None:
             return None
-        cells, fields, triangles, tags = zip(*parts, strict=True)
+        cells, fields, region, triangles, tags = zip(*parts, strict=True)
         return RawMesh(
             points,
             np.vstack(cells),
@@ -91,6 +100,8 @@ class Geometry:
             notes=self.notes,
             cell_fields={name: np.vstack([part[name] for part in fields]) for name in self.cell_fields},
             point_fields=point_fields,
+            regions=tuple(self.regions),
+            region=np.concatenate(region),
         )
 
     @property
@@ -127,7 +138,8 @@ class Geometry:
 
     def rim_points(self, name: str) -> list[np.ndarray]:
         """Coordinates (n, 3) along every rim of a cavity surface, the same on all ranks. Collective."""
-        return [self.at_input_vertices(self.points, loop) for loop in self.rims[self._cavity(name)]]
+        whole = self.part_of or self  # a part may end below its valves
+        return [whole.at_input_vertices(whole.points, loop) for loop in self.rims[self._cavity(name)]]
 
     def at_input_vertices(self, values: np.ndarray, vertices: np.ndarray) -> np.ndarray:
         """Rows of a local P1 array at the given input vertices, the same on all ranks. Collective."""
@@ -151,6 +163,11 @@ class Geometry:
             raise InputError(f"mesh: '{name}' bounds no cavity; those that do: {', '.join(self.rims) or 'none'}")
         return name
 
+    def quadratic_unknowns(self) -> int:
+        """Numbers that make a quadratic vector field: three at every vertex and edge. Collective."""
+        self.mesh.topology.create_entities(1)
+        return 3 * sum(self.mesh.topology.index_map(dim).size_global for dim in (0, 1))
+
     def refined(self, levels: int) -> "Geometry":
         """The mesh with every tetrahedron split into 8, `levels` times, each rank keeping the children of its cells.
 
@@ -162,14 +179,33 @@ class Geometry:
         vertex = np.zeros(len(self.mesh.geometry.x), dtype=np.int64)
         vertex[self._node] = self.input_vertex
         for _ in range(levels):
+            coarser = mesh
             mesh, vertex, facets, into = refine.split(mesh, vertex, facets)
             parents = parents[into]
         deeper = self.levels + levels
         child = Geometry(mesh, facets, self.names, self.rims, vertex, self.notes, self.digest, deeper, parents)
+        child.coarser = coarser, into
+        child.regions, child.region = self.regions, self.region[parents]
         child.cell_fields = {name: values[parents] for name, values in self.cell_fields.items()}
         if self.point_fields:
             child.point_fields = self._point_fields_on(child)
         return child
+
+    def part(self, names: Sequence[str]) -> "Geometry":
+        """The tissue of some regions, on the same ranks. Collective; InputError where there is no such region.
+
+        It keeps the surfaces that it has a share in; the border with another region becomes a surface `border_NAME`.
+        """
+        return regions.cut(self, names)
+
+    def from_part(self, part: "Geometry", values: np.ndarray, elsewhere: float) -> np.ndarray:
+        """Values at the P1 dofs of a part at those of the whole, and another where the part has none. Collective."""
+        total, times = la.vector(self.V1.dofmap.index_map), la.vector(self.V1.dofmap.index_map)
+        total.array[part.parent_vertices], times.array[part.parent_vertices] = values, 1.0
+        for vector in (total, times):  # the rank that owns a node need not have a cell of the part around it
+            vector.scatter_reverse(la.InsertMode.add)
+            vector.scatter_forward()
+        return np.where(times.array > 0.5, total.array / np.maximum(times.array, 1.0), elsewhere)
 
     def _point_fields_on(self, child: "Geometry") -> dict[str, np.ndarray]:
         """The directions at the vertices of a refined child, between those at the vertices of this mesh."""
@@ -185,13 +221,15 @@ def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
     with together(comm):
         if comm.rank == 0:
             raw = fields.only_needed(prepare(spec), spec.fibres)
+            if comm.size > len(raw.cells):
+                raise InputError(f"mesh: {comm.size} ranks for {len(raw.cells)} tetrahedra: use fewer")
     return distribute(raw, comm)
 
 
 def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
     """The Geometry of a mesh that rank 0 holds (the others pass None). Collective."""
-    found = (tuple(raw.names), find_rims(raw), raw.notes, raw.digest()) if raw else None
-    names, rims, notes, digest = comm.bcast(found)
+    found = (tuple(raw.names), raw.regions, find_rims(raw), raw.notes, raw.digest()) if raw else None
+    names, of_tissue, rims, notes, digest = comm.bcast(found)
     cells, points = (raw.cells, raw.points) if raw else (np.zeros((0, 4), np.int64), np.zeros((0, 3)))
     mesh = dmesh.create_mesh(
         comm,
@@ -203,7 +241,10 @@ def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
     input_vertex = np.asarray(mesh.geometry.input_global_indices)
     tags = refine.facet_tags(mesh, input_vertex, *comm.bcast(raw.named_facets() if raw else None))
     geometry = Geometry(mesh, tags, {name: i for i, name in enumerate(names, 1)}, rims, input_vertex, notes, digest)
-    geometry.cell_fields = _scattered(comm, raw.cell_fields if raw else {}, mesh.topology.original_cell_index)
+    original = mesh.topology.original_cell_index
+    geometry.regions = {name: i for i, name in enumerate(of_tissue, 1)}
+    geometry.region = _scattered(comm, {"region": raw.region} if raw else {}, original)["region"]
+    geometry.cell_fields = _scattered(comm, raw.cell_fields if raw else {}, original)
     on_points = _scattered(comm, raw.point_fields if raw else {}, geometry.input_vertex)
     geometry.stored = {name: on_points.pop(name) for name in fields.COORDINATES if name in on_points}
     geometry.point_fields = on_points

@@ -19,7 +19,7 @@ from heartwright.mesh import remesh, shape, surface
 from heartwright.mesh.formats.nifti import Image
 from heartwright.mesh.quality import count
 from heartwright.mesh.raw import RawMesh
-from heartwright.mesh.spec import MYOCARDIUM, UNIT, MeshSpec
+from heartwright.mesh.spec import UNIT, MeshSpec
 
 THICK = 1.5  # thickness over width of a voxel, from which on it is split
 GROW, SHRINK, ROUNDS = 0.5, -0.53, 30  # λ, μ and repetitions: wavelengths above some ten triangles stay
@@ -29,19 +29,19 @@ IN_PLANE = np.array([[[0, 1, 0], [1, 1, 1], [0, 1, 0]]])
 
 
 def tissue(image: Image, spec: MeshSpec) -> RawMesh:
-    """The closed surface of the labels called `myocardium` in mm, tagged; a RawMesh without cells, to be filled.
+    """The closed surface in mm of the labels in `tissues`, tagged; a RawMesh without cells, to be filled.
 
-    `spec.regions` gives the labels of `myocardium` and of the blood in every cavity (lv_endo, rv_endo, …); other names
-    are surfaces towards the labels they give. InputError where the labels are not there.
+    `spec.tissues` gives the labels of tissue, which together are one, `spec.regions` those of the blood in every cavity
+    (lv_endo, rv_endo, …); other names are surfaces towards the labels they give. InputError where they are not there.
     """
     source = Path(spec.file).name
     unit = spec.unit or image.unit
     if unit is None:
         raise InputError(f"mesh.unit: missing, and {source} does not say: give mm, cm, m or um")
-    wanted = _wanted(image, spec, source)
-    image = _cut_out(image, [label for labels in wanted.values() for label in labels])
-    image = _as_thick_as_wide(image, wanted)
-    mask, notes = _one_piece(np.isin(image.labels, wanted.pop(MYOCARDIUM)))
+    muscle, wanted = _wanted(image, spec, source)
+    image = _cut_out(image, np.concatenate([muscle, *wanted.values()]))
+    image = _as_thick_as_wide(image, muscle, wanted)
+    mask, notes = _one_piece(np.isin(image.labels, muscle))
     _refuse_closed(mask, image, wanted, source)
     corners, triangles, behind = _contour(mask, image.labels)
     number = {name: i for i, name in enumerate(dict.fromkeys((*wanted, "epi", "base")), 1)}
@@ -64,28 +64,28 @@ def tissue(image: Image, spec: MeshSpec) -> RawMesh:
     return RawMesh(points, none, triangles, tags, names, source, {tag: name for name, (tag,) in names.items()}, notes)
 
 
-def _wanted(image: Image, spec: MeshSpec, source: str) -> dict[str, np.ndarray]:
-    """The labels of every name; InputError where names or labels are missing."""
-    example = "regions: {myocardium: 1, lv_endo: 2, rv_endo: 3}, with the labels of the blood for the cavities"
-    if MYOCARDIUM not in spec.regions or not any(name.endswith("endo") for name in spec.regions):
+def _wanted(image: Image, spec: MeshSpec, source: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The labels of the tissue, and those behind every surface; InputError where names or labels are missing."""
+    if not spec.tissues or not any(name.endswith("endo") for name in spec.regions):
         raise InputError(
-            f"mesh.regions: an image needs the labels of `myocardium` and of the blood in its cavities, e.g. {example}"
-            f"; {source} has {image.inventory()}"
+            "mesh.tissues: an image needs the labels of its tissue, and as regions those of the blood in its cavities: "
+            f"tissues: {{myocardium: 1}} and regions: {{lv_endo: 2, rv_endo: 3}}; {source} has {image.inventory()}"
         )
-    wanted = {name: np.atleast_1d(labels) for name, labels in spec.regions.items()}
     present = np.unique(image.labels).tolist()
     missing = [
-        f"mesh.regions: {source} has no label {label} for '{name}'; it has {image.inventory()}"
-        for name, labels in wanted.items()
-        for label in labels.tolist()
+        f"mesh.{key}: {source} has no label {label} for '{name}'; it has {image.inventory()}"
+        for key in ("tissues", "regions")
+        for name, labels in getattr(spec, key).items()
+        for label in np.atleast_1d(labels).tolist()
         if label not in present
     ]
     if missing:
         raise InputError(*missing)
-    return wanted
+    muscle = np.concatenate([np.atleast_1d(labels) for labels in spec.tissues.values()])
+    return muscle, {name: np.atleast_1d(labels) for name, labels in spec.regions.items()}
 
 
-def _cut_out(image: Image, labels: list[int]) -> Image:
+def _cut_out(image: Image, labels: np.ndarray) -> Image:
     """The part of an image that holds some labels."""
     inside = ndimage.find_objects(np.isin(image.labels, labels).astype(np.int8))[0]
     return _moved(image, image.labels[inside], np.array([side.start for side in inside]), np.ones(3))
@@ -98,7 +98,7 @@ def _moved(image: Image, labels: np.ndarray, first: np.ndarray, step: np.ndarray
     return Image(labels, image.affine @ to_old, image.unit)
 
 
-def _as_thick_as_wide(image: Image, wanted: dict[str, np.ndarray]) -> Image:
+def _as_thick_as_wide(image: Image, muscle: np.ndarray, wanted: dict[str, np.ndarray]) -> Image:
     """Voxels split along their longest side, by the interpolated distance to borders in the plane of a slice.
 
     Interpolated are the whole of what is named and, inside it, what is not tissue: so no thin wall breaks that stands
@@ -120,11 +120,10 @@ def _as_thick_as_wide(image: Image, wanted: dict[str, np.ndarray]) -> Image:
     def between(depth):
         return (1.0 - share) * depth[below] + share * depth[above]
 
-    whole = depths(np.concatenate(list(wanted.values())))
-    tissue = wanted[MYOCARDIUM][0]
-    split, deepest = np.where(between(whole) > 0, tissue, OUTSIDE), np.zeros(())
+    whole = depths(np.concatenate([muscle, *wanted.values()]))
+    split, deepest = np.where(between(whole) > 0, muscle[0], OUTSIDE), np.zeros(())
     near_outside = ndimage.binary_dilation(split == OUTSIDE, np.ones((3, 3, 3)))
-    for labels in (labels for name, labels in wanted.items() if name != MYOCARDIUM):
+    for labels in wanted.values():
         held = np.isin(slices, labels)
         none = ~held.any(axis=(1, 2), keepdims=True)  # closed by tissue as thick as a slice
         depth = between(np.where(none, np.minimum(whole, 0.0) - thickness, depths(labels)))

@@ -10,8 +10,9 @@ from heartwright.errors import InputError, did_you_mean
 from heartwright.mesh import image, labels
 from heartwright.mesh.formats import carp, dolfin, foreign, native, nifti, tetgen, vtkpoly, vtkxml, xdmf
 from heartwright.mesh.formats.contents import Contents
+from heartwright.mesh.quality import count
 from heartwright.mesh.raw import RawMesh
-from heartwright.mesh.spec import MYOCARDIUM, UNIT, MeshSpec
+from heartwright.mesh.spec import UNIT, MeshSpec
 
 Found = TypeVar("Found")
 OUR_NAMES = ("lv_endo", "rv_endo", "la_endo", "ra_endo", "epi", "base")
@@ -73,7 +74,7 @@ def _opened(path: Path, key: str, reader: Callable[[Path], Found]) -> Found:
     if not path.is_file():
         raise InputError(f"{key}: there is no file {path}")
     try:
-        return reader(path)
+        return reader(path.resolve())  # of a link, the files beside what it points to
     except InputError:
         raise
     except Exception as reason:
@@ -91,20 +92,24 @@ def tagged(found: Contents, spec: MeshSpec) -> RawMesh:
     if not len(cells) and not len(triangles):
         kinds = ", ".join(sorted(found.others)) or "no cells"
         raise InputError(f"mesh.file: {source} has neither tetrahedra nor triangles (it has: {kinds})")
-    chosen = _tissue(spec, found.data["tetra"], len(cells), source)
+    regions, region = _regions(spec, found, source)
     raw = RawMesh(
         found.points,
-        cells[chosen],
+        cells,
         triangles,
         _tags(found.data["triangle"], spec.tags, len(triangles), source),
         {},
         source,
         dict(found.labels),
-        cell_fields={name: values[chosen] for name, values in _fields(found.data["tetra"]).items()},
+        cell_fields=_fields(found.data["tetra"]),
         point_fields=_fields(found.point_data),
         ours=found.ours,
         coordinates_of=found.coordinates_of,
+        regions=regions,
+        region=region,
     )
+    if spec.tissues and not (region > 0).all():
+        raw = raw.keep_cells(region > 0, f"left out {count((region == 0).sum(), 'tetrahedron')} of no tissue")
     return labels.labelled(raw, found, spec.tags)
 
 
@@ -118,17 +123,45 @@ def _tags(data: dict[str, np.ndarray], wanted: str | None, n: int, source: str) 
     return labels.integers(data[name]) if name else np.zeros(n, dtype=np.int64)
 
 
-def _tissue(spec: MeshSpec, data: dict[str, np.ndarray], n: int, source: str) -> np.ndarray:
-    """Which of n cells are myocardium: those with its tags where `regions` gives any, else all."""
-    if MYOCARDIUM not in spec.regions:
-        return np.ones(n, dtype=bool)
-    parts = _tags(data, spec.tags, n, source)
-    tags = np.atleast_1d(spec.regions[MYOCARDIUM])
-    chosen = np.isin(parts, tags)
-    if not chosen.any():
-        has = ", ".join(f"{tag}: {n}" for tag, n in zip(*np.unique(parts, return_counts=True), strict=True))
-        wanted = ", ".join(map(str, tags))
-        raise InputError(f"mesh.regions: {source} has no tetrahedra with tag {wanted} for '{MYOCARDIUM}'; it has {has}")
+def _regions(spec: MeshSpec, found: Contents, source: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names of regions of the tissue, and for every tetrahedron (m,) the number of its own from 1, or 0.
+
+    They are those of `tissues`, else those that the tags of the file make; a single one without a name is none.
+    InputError where a tag is not there or has two names.
+    """
+    n, data = len(found.corners["tetra"]), found.data["tetra"]
+    if spec.tissues:
+        tags = _tags(data, spec.tags, n, source)
+        tags_of = _chosen_tissues(spec, found.regions, tags, source)
+    else:
+        fields = labels.likely(data, spec.tags)
+        tags = labels.integers(data[fields[0]]) if len(fields) == 1 else np.zeros(n, dtype=np.int64)
+        present = [tag for tag in np.unique(tags).tolist() if tag > 0]
+        several = len(present) > 1 or (present and present[0] in found.regions)
+        tags_of = {found.regions.get(tag, f"region_{tag}"): [tag] for tag in present} if several else {}
+    region = np.zeros(n, dtype=np.int32)
+    for number, own in enumerate(tags_of.values(), 1):
+        region[np.isin(tags, own)] = number
+    return tuple(tags_of), region
+
+
+def _chosen_tissues(spec: MeshSpec, names: dict[int, str], tags: np.ndarray, source: str) -> dict[str, list[int]]:
+    """The tags of every name in `tissues`, as numbers; InputError with all that do not fit to those on the cells."""
+    tag_of = {name: tag for tag, name in names.items()}
+    present = dict(zip(*(values.tolist() for values in np.unique(tags, return_counts=True)), strict=True))
+    has = ", ".join(f"{tag} {names.get(tag, '')}".strip() + f": {n}" for tag, n in present.items())
+    wrong, chosen = [], {}
+    for name, given in spec.tissues.items():
+        chosen[name] = [tag_of.get(tag, tag) for tag in (given if isinstance(given, tuple) else (given,))]
+        missing = [str(tag) for tag in chosen[name] if tag not in present]
+        if missing:
+            wrong.append(f"{source} has no tetrahedra with tag {', '.join(missing)} for '{name}'; it has {has}")
+    given = [tag for own in chosen.values() for tag in own]
+    wrong += [
+        f"tag {tag} is given to more than one name" for tag in sorted({t for t in given if given.count(t) > 1}, key=str)
+    ]
+    if wrong:
+        raise InputError(*(f"mesh.tissues: {reason}" for reason in wrong))
     return chosen
 
 
@@ -136,10 +169,9 @@ def _names(spec: MeshSpec, raw: RawMesh) -> dict[str, tuple[int, ...]]:
     """Our surface names and the tags each stands for, from `regions` or from the file's own names."""
     if spec.regions:
         tag_of = {name: tag for tag, name in raw.labels.items()}
-        wanted = {name: tags for name, tags in spec.regions.items() if name != MYOCARDIUM}
         return {
             name: tuple(_tag(tag, tag_of, raw) for tag in (tags if isinstance(tags, tuple) else (tags,)))
-            for name, tags in wanted.items()
+            for name, tags in spec.regions.items()
         }
     own = {name: (tag,) for tag, name in sorted(raw.labels.items()) if raw.ours or name in OUR_NAMES}
     if not raw.ours and not any(name.endswith("endo") for name in own):

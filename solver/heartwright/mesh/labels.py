@@ -14,13 +14,18 @@ SHARP = 40.0  # degrees between the normals of neighbouring triangles, from whic
 
 def field(data: dict[str, np.ndarray], wanted: str | None, source: str) -> str | None:
     """The name of the field with the tags: the wanted one, a known one, or the only one made of whole numbers."""
+    names = likely(data, wanted)
+    if len(names) > 1:
+        raise InputError(f"mesh.tags: missing: {source} has several fields that may be tags: {', '.join(names)}")
+    return names[0] if names else None
+
+
+def likely(data: dict[str, np.ndarray], wanted: str | None) -> list[str]:
+    """Names of the fields that may hold the tags: the wanted one, a known one, or all made of whole numbers."""
     if wanted in data:
-        return wanted
+        return [wanted]
     whole = [name for name, values in data.items() if values.ndim == 1 and _whole(values)]
-    known = next((name for name in KNOWN if name in whole), None)
-    if known is None and len(whole) > 1:
-        raise InputError(f"mesh.tags: missing: {source} has several fields that may be tags: {', '.join(whole)}")
-    return known or (whole[0] if whole else None)
+    return next(([name] for name in KNOWN if name in whole), whole)
 
 
 def _whole(values: np.ndarray) -> bool:

@@ -62,6 +62,14 @@ class Laplace:
         self._A.destroy()
 
 
+def harmonic(V: fem.FunctionSpace, held: Sequence[np.ndarray]) -> fem.Function:
+    """The harmonic field that is 1 on the first and 0 on the second set of dofs. Collective."""
+    problem = Laplace(V, held)
+    field = problem.solve([1.0, 0.0])
+    problem.destroy()
+    return field
+
+
 class Depth:
     """φ_lv, φ_rv, φ_epi: 1 on one face of the wall, 0 on the other two, falling evenly with depth; they sum to one.
 

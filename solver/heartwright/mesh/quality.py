@@ -21,14 +21,16 @@ def dihedral_angles(points: np.ndarray, cells: np.ndarray) -> np.ndarray:
 
 def summary(raw: RawMesh) -> str:
     """One line about size, cavities and worst cell."""
-    wall = surface.tet_volumes(raw.points, raw.cells).sum() / ML
     cavities = "".join(
         f", {name} {surface.enclosed_volume(raw.points, raw.surface(name)[:, ::-1]) / ML:.1f} mL"
         for name in raw.names
         if name.endswith("endo")
     )
     angle = dihedral_angles(raw.points, raw.cells).min()
-    size = f"{len(raw.cells)} tetrahedra, {len(raw.points)} vertices, tissue {wall:.1f} mL"
+    volumes = surface.tet_volumes(raw.points, raw.cells)
+    parts = ", ".join(f"{name} {volumes[raw.region == i].sum() / ML:.1f} mL" for i, name in enumerate(raw.regions, 1))
+    cavities += f"; regions {parts}" if parts else ""
+    size = f"{len(raw.cells)} tetrahedra, {len(raw.points)} vertices, tissue {volumes.sum() / ML:.1f} mL"
     return f"{raw.source}: {size}{cavities}; smallest dihedral angle {angle:.1f} deg"
 
 

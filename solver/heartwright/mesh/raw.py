@@ -10,10 +10,11 @@ import numpy as np
 class RawMesh:
     """Points (n, 3) in mm, cells (m, 4), triangles (k, 3) with tags (k,), and which tags each name stands for.
 
-    `source` is what messages call it (a file name or a generator); `labels` are the names the file itself gives
-    its tags; `notes` tell what was repaired on the way. `cell_fields` and `point_fields` are what the file says on its
-    cells (m, ...) and points (n, ...), such as fibres. `ours`: it comes from a file that we wrote. `coordinates_of` is
-    the digest of the mesh that the heart coordinates among its point fields were computed on.
+    region (m,): of which of the named `regions` each cell is, counted from 1; 0 in none. `source` is what messages call
+    it (a file name or a generator); `labels` are the names the file itself gives its tags; `notes` tell what was
+    repaired on the way. `cell_fields` and `point_fields` are what the file says on its cells (m, ...) and points (n,
+    ...), such as fibres. `ours`: it comes from a file that we wrote. `coordinates_of` is the digest of the mesh that
+    the heart coordinates among its point fields were computed on.
     """
 
     points: np.ndarray
@@ -28,6 +29,12 @@ class RawMesh:
     point_fields: dict[str, np.ndarray] = field(default_factory=dict)
     ours: bool = False
     coordinates_of: str = ""
+    regions: tuple[str, ...] = ()
+    region: np.ndarray | None = None
+
+    def __post_init__(self):
+        if self.region is None:
+            object.__setattr__(self, "region", np.zeros(len(self.cells), dtype=np.int32))
 
     def but(self, *notes: str, **changes) -> "RawMesh":
         """A copy with some arrays changed and the `notes` that say why added."""
@@ -36,7 +43,7 @@ class RawMesh:
     def keep_cells(self, which: np.ndarray, *notes: str) -> "RawMesh":
         """The mesh with some of its cells, given by number or by mask, and their fields."""
         fields = {name: values[which] for name, values in self.cell_fields.items()}
-        return self.but(*notes, cells=self.cells[which], cell_fields=fields)
+        return self.but(*notes, cells=self.cells[which], cell_fields=fields, region=self.region[which])
 
     def keep_points(self, used: np.ndarray, *notes: str) -> "RawMesh":
         """The mesh with the points of a mask (n,), the cells as they are, and the triangles between those points."""
@@ -62,10 +69,12 @@ class RawMesh:
         return self.facets[np.isin(self.facet_tags, self.names[name])]
 
     def digest(self) -> str:
-        """sha256 of points, cells and named surfaces."""
+        """sha256 of points, cells, named surfaces and regions."""
         triangles, positions = self.named_facets()
-        found = hashlib.sha256(repr(tuple(self.names)).encode())
-        for array, kind in ((self.points, "<f8"), (self.cells, "<i8"), (triangles, "<i8"), (positions, "<i8")):
+        found = hashlib.sha256(repr((*self.names, *self.regions)).encode())
+        arrays = [(self.points, "<f8"), (self.cells, "<i8"), (triangles, "<i8"), (positions, "<i8")]
+        arrays += [(self.region, "<i8")] if self.regions else []
+        for array, kind in arrays:
             found.update(np.ascontiguousarray(array, dtype=kind).tobytes())
         return found.hexdigest()
 

@@ -77,12 +77,13 @@ def split(mesh: dmesh.Mesh, vertex: np.ndarray, facets: dmesh.MeshTags):
 
 
 def facet_tags(mesh: dmesh.Mesh, number_of_node: np.ndarray, triangles: np.ndarray, tags: np.ndarray) -> dmesh.MeshTags:
-    """Tags on the local boundary facets that are one of the `triangles` (k, 3), given by numbers of nodes."""
+    """Tags on the local boundary facets that are one of the `triangles` (k, 3), given by the numbers of nodes."""
     mesh.topology.create_entities(2)
     mesh.topology.create_connectivity(2, 3)
     facets = dmesh.exterior_facet_indices(mesh.topology)
     corners = number_of_node[dmesh.entities_to_geometry(mesh, 2, facets)].reshape(-1, 3)
-    where, found = surface.find(corners, triangles, mesh.geometry.index_map().size_global)
+    n = 1 + max(int(number_of_node.max(initial=0)), int(triangles.max(initial=0)))
+    where, found = surface.find(corners, triangles, n)
     return dmesh.meshtags(mesh, 2, facets[found], tags[where[found]].astype(np.int32))
 
 

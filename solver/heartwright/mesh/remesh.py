@@ -1,6 +1,7 @@
 """Remeshing: the surface of a mesh at another edge length, its regions kept apart, and filled again."""
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from heartwright.errors import InputError
 from heartwright.mesh import surface
@@ -16,7 +17,14 @@ VIA = (0.7, 0.8)  # the finer meshes to try in between where it is not, as fract
 def remesh(raw: RawMesh, size: float) -> RawMesh:
     """The same tissue and surfaces with edges of about `size` mm; InputError where gmsh cannot mesh it."""
     boundary = surface.boundary_faces(raw.cells, len(raw.points))
-    return from_surface(raw, boundary, tags_on(raw, boundary), size)
+    new = from_surface(raw, boundary, tags_on(raw, boundary), size)
+    return new.but(regions=raw.regions, region=_nearest_region(raw, new)) if raw.regions else new
+
+
+def _nearest_region(raw: RawMesh, new: RawMesh) -> np.ndarray:
+    """For every new cell (m,) the region of the old one with the nearest centre: borders move by half a cell."""
+    old, cells = (mesh.points[mesh.cells].mean(axis=1) for mesh in (raw, new))
+    return raw.region[KDTree(old).query(cells)[1]]
 
 
 def from_surface(raw: RawMesh, boundary: np.ndarray, tags: np.ndarray, size: float) -> RawMesh:

@@ -3,11 +3,12 @@
 import math
 
 import numpy as np
+from dolfinx import la
 from mpi4py import MPI
 from scipy.spatial import KDTree
 
 from heartwright.errors import InputError
-from heartwright.mesh.coordinates import LV, RV, Coordinates, lowest
+from heartwright.mesh.coordinates import ELSEWHERE, LV, RV, Coordinates, lowest
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.laplace import surface_dofs
 from heartwright.mesh.where import (
@@ -17,7 +18,9 @@ from heartwright.mesh.where import (
     WhereAHA,
     WhereBox,
     WhereCoordinates,
+    WhereLine,
     WhereNear,
+    WhereRegion,
     WhereSphere,
 )
 
@@ -33,9 +36,11 @@ def select(geometry: Geometry, where: Where) -> np.ndarray:
     """
     if isinstance(where, str):
         return _surface(geometry, where)
+    if isinstance(where, WhereRegion):
+        return nodes_of_cells(geometry, region_cells(geometry, where))
     if isinstance(where, WhereNear):
         return _around(geometry, where)
-    if isinstance(where, WhereSphere | WhereBox):
+    if isinstance(where, WhereLine | WhereSphere | WhereBox):
         return _nearby(geometry, where)
     if isinstance(where, WhereAHA):
         return _segments(geometry, where)
@@ -43,14 +48,37 @@ def select(geometry: Geometry, where: Where) -> np.ndarray:
 
 
 def select_cells(geometry: Geometry, where: Where) -> np.ndarray:
-    """Which local cells (n_cells,) have at least half of their four nodes in `where`. Collective, errors as select.
+    """Which local cells (n_cells,) are of a region, or have at least half of their four nodes in another `where`.
+
+    Collective, errors as select.
 
     Half, not more: along a border through the wall as many cells are gained on one side as are lost on the other.
     """
+    if isinstance(where, WhereRegion):
+        return region_cells(geometry, where)
     cells = select(geometry, where)[geometry.V1.dofmap.list].sum(axis=1) >= 2
     if not geometry.comm.allreduce(int(cells.sum())):
         raise InputError(f"where: {_told(where)} holds single nodes but no cell: make it larger, or the mesh finer")
     return cells
+
+
+def region_cells(geometry: Geometry, where: WhereRegion) -> np.ndarray:
+    """Which local cells (n_cells,) are of the regions; InputError naming those there are."""
+    missing = [name for name in where.region if name not in geometry.regions]
+    if missing:
+        raise InputError(
+            f"where: the mesh has no region '{missing[0]}'; it has: {', '.join(geometry.regions) or 'none'}"
+        )
+    return np.isin(geometry.region, [geometry.regions[name] for name in where.region])
+
+
+def nodes_of_cells(geometry: Geometry, cells: np.ndarray) -> np.ndarray:
+    """Which local P1 dofs (n_vertices,) belong to one of the `cells` (bool, local) of any rank. Collective."""
+    mark = la.vector(geometry.V1.dofmap.index_map)
+    mark.array[geometry.V1.dofmap.list[cells]] = 1.0
+    mark.scatter_reverse(la.InsertMode.add)  # a node may belong to the region only through a cell of another rank
+    mark.scatter_forward()
+    return mark.array > 0.5
 
 
 def _surface(geometry: Geometry, name: str) -> np.ndarray:
@@ -58,7 +86,8 @@ def _surface(geometry: Geometry, name: str) -> np.ndarray:
     if name == "all":
         return ~inside
     if name not in geometry.names:
-        raise InputError(f"where: there is no surface '{name}'; there are: all, {', '.join(geometry.names)}")
+        hint = f" (the region is {{region: {name}}})" if name in geometry.regions else ""
+        raise InputError(f"where: there is no surface '{name}'{hint}; there are: all, {', '.join(geometry.names)}")
     inside[surface_dofs(geometry, geometry.V1, name)] = True
     return inside
 
@@ -70,10 +99,12 @@ def _around(geometry: Geometry, where: WhereNear) -> np.ndarray:
     return distance <= where.within + SLACK
 
 
-def _nearby(geometry: Geometry, where: WhereSphere | WhereBox) -> np.ndarray:
-    """Nodes at distance zero from a ball or a box."""
+def _nearby(geometry: Geometry, where: WhereLine | WhereSphere | WhereBox) -> np.ndarray:
+    """Nodes at distance zero from a ball, a box or the surroundings of a line."""
     points = geometry.points
-    if isinstance(where, WhereSphere):
+    if isinstance(where, WhereLine):
+        distance = _from_line(points, np.array(where.line)) - where.radius
+    elif isinstance(where, WhereSphere):
         distance = np.linalg.norm(points - np.array(where.sphere.centre), axis=1) - where.sphere.radius
     else:
         beyond = np.maximum(np.array(where.box.lower) - points, points - np.array(where.box.upper))
@@ -83,6 +114,14 @@ def _nearby(geometry: Geometry, where: WhereSphere | WhereBox) -> np.ndarray:
         nearest, gap = _nearest(geometry, distance)
         raise InputError(f"where: no node in {_told(where)}; the nearest, at {nearest}, is {gap:.3g} mm outside")
     return inside
+
+
+def _from_line(points: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """Distance (n,) of points to the nearest of the segments between successive points of a line (k, 3)."""
+    a, d = line[:-1], np.diff(line, axis=0)
+    away = points[:, None] - a
+    share = np.clip(np.sum(away * d, axis=2) / np.maximum(np.sum(d * d, axis=1), 1e-300), 0.0, 1.0)
+    return np.linalg.norm(away - share[..., None] * d, axis=2).min(axis=1)
 
 
 def _segments(geometry: Geometry, where: WhereAHA) -> np.ndarray:
@@ -144,10 +183,10 @@ def _middle(where: WhereCoordinates, depth) -> list[float | None]:
 
 def _in_chamber(geometry: Geometry, where: WhereCoordinates) -> np.ndarray:
     """Nodes of the wanted chamber. InputError where the mesh has none."""
-    chamber = geometry.coordinates.chamber
+    c = geometry.coordinates
     if where.chamber == "any":
-        return np.ones(len(chamber), dtype=bool)
-    inside = chamber == {"lv": LV, "rv": RV}[where.chamber]
+        return c.chamber != ELSEWHERE
+    inside = {"lv": c.chamber == LV, "rv": c.chamber == RV, "septum": c.septum}[where.chamber]
     if not _any(geometry, inside):
         raise InputError(
             f"where: this mesh has no chamber '{where.chamber}'; its surfaces: {', '.join(geometry.names)}"

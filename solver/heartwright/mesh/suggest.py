@@ -120,6 +120,9 @@ def inventory(spec: MeshSpec) -> list[str]:
         f"surfaces: {raw.inventory()}",
     ]
     lines += [f"left out: {', '.join(sorted(found.others))}"] if found.others else []
+    parts = np.bincount(raw.region, minlength=len(raw.regions) + 1)[1:].tolist()
+    regions = ", ".join(f"{name}: {n} tetrahedra" for name, n in zip(raw.regions, parts, strict=True))
+    lines += [f"regions: {regions}"] if regions else []
     for where, data in (("tetrahedra", cells), ("triangles", found.data["triangle"]), ("points", found.point_data)):
         lines += [f"on {where}: '{name}' {_range(values)}" for name, values in sorted(data.items())]
     return [*lines, *raw.notes]

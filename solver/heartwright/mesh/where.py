@@ -1,21 +1,22 @@
 """Where on the heart, and along which fibres: the specs that name places and rules of the wall.
 
-A `Where` is what every `where:` of a scenario may hold: `all`, the name of a tagged surface, what lies near one, a
-sphere, a box, AHA segments, or a place in heart coordinates (see `heartwright.mesh.coordinates`).
-`heartwright.mesh.select` finds the nodes. A `FibreRule` says how fibres are laid into the wall;
-`heartwright.mesh.fibres` lays them.
+A `Where` is what every `where:` of a scenario may hold: `all`, the name of a tagged surface, regions of the tissue,
+what lies near a surface, a sphere, a box, AHA segments, or a place in heart coordinates (see
+`heartwright.mesh.coordinates`). `heartwright.mesh.select` finds the nodes. A `FibreRule` says how fibres are laid into
+the wall; `heartwright.mesh.fibres` lays them.
 """
 
+import itertools
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from heartwright.spec import Spec
 from heartwright.units import Angle, Length
 
 Layer = Literal["endo", "mid", "epi"]
-Chamber = Literal["lv", "rv", "any"]
+Chamber = Literal["lv", "rv", "septum", "any"]
 Point = tuple[Length, Length, Length]
 
 LAYERS: dict[str, tuple[float, float]] = {"endo": (0.0, 1 / 3), "mid": (1 / 3, 2 / 3), "epi": (2 / 3, 1.0)}
@@ -38,6 +39,10 @@ def _at_most_a_turn(bounds: tuple[float, float]) -> tuple[float, float]:
     if bounds[1] - bounds[0] > 2 * math.pi * (1 + 1e-12):
         raise ValueError("a range of rotation is at most 360 deg wide")
     return bounds
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
 
 
 def _site_or_range(value: Any) -> str:
@@ -77,6 +82,12 @@ class Box(Spec):
         return self
 
 
+class WhereRegion(Spec):
+    """`{region: la}` or `{region: [la, ra]}`: regions of the tissue, with the nodes on their borders."""
+
+    region: Annotated[tuple[Name, ...], BeforeValidator(_listed), Field(min_length=1)]
+
+
 class WhereSphere(Spec):
     """`{sphere: {centre: [10 mm, 0 mm, 0 mm], radius: 5 mm}}`: nodes inside a ball."""
 
@@ -87,6 +98,13 @@ class WhereBox(Spec):
     """`{box: {lower: [...], upper: [...]}}`: nodes inside an axis-parallel box."""
 
     box: Box
+
+
+class WhereLine(Spec):
+    """`{line: [[0 mm, 0 mm, 0 mm], [9 mm, 0 mm, 0 mm]], radius: 3 mm}`: nodes that near to a chain of segments."""
+
+    line: Annotated[tuple[Point, ...], Field(min_length=2)]
+    radius: Radius
 
 
 class WhereNear(Spec):
@@ -155,14 +173,17 @@ def _kind(value: Any) -> str | None:
     if isinstance(value, str):
         return "name"
     if isinstance(value, dict):
-        return next((key for key in ("near", "sphere", "box", "aha") if key in value), "coordinates")
-    kinds = {WhereNear: "near", WhereSphere: "sphere", WhereBox: "box", WhereAHA: "aha"}
+        return next((key for key in ("region", "near", "line", "sphere", "box", "aha") if key in value), "coordinates")
+    kinds = {WhereRegion: "region", WhereNear: "near", WhereLine: "line", WhereSphere: "sphere", WhereBox: "box"}
+    kinds |= {WhereAHA: "aha"}
     return "coordinates" if isinstance(value, WhereCoordinates) else kinds.get(type(value))
 
 
 Where = Annotated[
     Annotated[Name, Tag("name")]
+    | Annotated[WhereRegion, Tag("region")]
     | Annotated[WhereNear, Tag("near")]
+    | Annotated[WhereLine, Tag("line")]
     | Annotated[WhereSphere, Tag("sphere")]
     | Annotated[WhereBox, Tag("box")]
     | Annotated[WhereAHA, Tag("aha")]
@@ -170,11 +191,31 @@ Where = Annotated[
     Discriminator(
         _kind,
         custom_error_type="where",
-        custom_error_message="expected `all`, a surface name, {near: ..., within: ...}, {sphere: ...}, {box: ...}, "
-        "{aha: [...]} "
+        custom_error_message="expected `all`, a surface name, {region: ...}, {near: ..., within: ...}, "
+        "{line: [...], radius: ...}, {sphere: ...}, {box: ...}, {aha: [...]} "
         "or {chamber: ..., layer: ..., apicobasal: ..., rotation: ...}",
     ),
 ]
+
+
+class FibreAngles(Spec):
+    """Other angles in a part of the wall; those left out stay as they are elsewhere.
+
+    `endo`, `sheet_endo`: on the endocardium of the part's own ventricle; `epi`, `sheet_epi`: on its other face, which
+    for the septum is the right endocardium, and the angle there as it is seen from the left.
+    """
+
+    where: Where
+    endo: Angle | None = None
+    epi: Angle | None = None
+    sheet_endo: Angle | None = None
+    sheet_epi: Angle | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self):
+        if all(angle is None for angle in (self.endo, self.epi, self.sheet_endo, self.sheet_epi)):
+            raise ValueError("changes no angle: give endo, epi, sheet_endo or sheet_epi")
+        return self
 
 
 class FibresBayer(Spec):
@@ -183,7 +224,7 @@ class FibresBayer(Spec):
     `endo`, `epi`: helix angle on the two faces of the left ventricle, positive where fibres climb as a right-handed
     screw; `rv_endo`, `rv_epi`: the same for the right ventricle, those of the left unless given. `sheet`: s0 points
     `across` the wall (myolaminae stacked along the wall) or is `tangent` to it; `sheet_endo`, `sheet_epi` turn it
-    about the fibre.
+    about the fibre. `regions`: other angles in parts of the wall; where they overlap, the later one decides.
     """
 
     type: Literal["bayer"] = "bayer"
@@ -194,6 +235,51 @@ class FibresBayer(Spec):
     sheet: Literal["across", "tangent"] = "across"
     sheet_endo: Angle = 0.0
     sheet_epi: Angle = 0.0
+    regions: tuple[FibreAngles, ...] = ()
+
+
+class FibresDoste(FibresBayer):
+    """Rule-based fibres with outflow tracts (Doste et al. 2019, doi:10.1002/cnm.3185), for hearts with valve rings.
+
+    `outflow_endo`, `outflow_epi`: helix angle on the two faces of the wall at the aortic and the pulmonary valve.
+    """
+
+    type: Literal["doste"] = "doste"
+    rv_endo: Angle | None = math.radians(90)
+    rv_epi: Angle | None = math.radians(-25)
+    outflow_endo: Angle = math.radians(90)
+    outflow_epi: Angle = 0.0
+
+
+class FibresPiersanti(Spec):
+    """Bundles of the atria (Piersanti et al. 2021, doi:10.1016/j.cma.2020.113468); for one or both atria.
+
+    Where which bundle begins, as values of the fields of `heartwright.mesh.atria`; defaults: the paper's for idealised
+    atria. Left: `mitral` on r, `lpv` and `rpv` on v. Right: `tricuspid` and `wall` on r, `svc` and `ivc` on v,
+    `crista`, `intercaval` and `septum` on w.
+    """
+
+    type: Literal["piersanti"] = "piersanti"
+    mitral: Fraction = 0.65
+    lpv: Fraction = 0.10
+    rpv: Fraction = 0.65
+    tricuspid: Fraction = 0.9
+    wall: Fraction = 0.55
+    svc: Fraction = 0.1
+    ivc: Fraction = 0.9
+    crista: tuple[float, float] = (-0.18, -0.10)
+    intercaval: float = 0.135
+    septum: float = 0.35
+    sheet: Literal["across", "tangent"] = "across"
+
+    @model_validator(mode="after")
+    def _ordered(self):
+        order = (-1.0, *self.crista, self.intercaval, self.septum, 1.0)
+        if any(low >= high for low, high in itertools.pairwise(order)):
+            raise ValueError("on w the bundles follow each other: -1 < crista < intercaval < septum < 1")
+        if self.lpv >= self.rpv or self.svc >= self.ivc or self.wall >= self.tricuspid:
+            raise ValueError("must ascend: lpv before rpv, svc before ivc, wall before tricuspid")
+        return self
 
 
 class FibresConstant(Spec):
@@ -226,4 +312,28 @@ class FibresNone(Spec):
     type: Literal["none"] = "none"
 
 
-FibreRule = Annotated[FibresBayer | FibresConstant | FibresFile | FibresNone, Field(discriminator="type")]
+OneRule = FibresBayer | FibresDoste | FibresPiersanti | FibresConstant | FibresFile
+
+
+class FibresPart(Spec):
+    """The rule of some regions of the tissue."""
+
+    region: Annotated[tuple[Name, ...], BeforeValidator(_listed), Field(min_length=1)]
+    fibres: Annotated[OneRule, Field(discriminator="type")]
+
+
+class FibresParts(Spec):
+    """A rule for every region of the tissue: ventricles, atria, rings of valves …"""
+
+    type: Literal["parts"] = "parts"
+    parts: Annotated[tuple[FibresPart, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _each_region_once(self):
+        names = [name for part in self.parts for name in part.region]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"each region has one rule: {', '.join(twice)} has more")
+        return self
+
+
+FibreRule = Annotated[OneRule | FibresParts | FibresNone, Field(discriminator="type")]

@@ -12,6 +12,8 @@ from heartwright.mesh.raw import RawMesh
 from heartwright.output.pictures import SKIN, cut_open, look, offscreen, save
 
 COLOURS = {"base": "#e0b040", "epi": "#d9c8bd", "lv_endo": "#b5332e", "rv_endo": "#2e6fb5"}
+COLOURS |= {"lv": "#d98880", "rv": "#7fb3d5", "la": "#e6b0aa", "ra": "#a9cce3", "rings": "#f0e0a0"}
+COLOURS |= {"la_endo": "#cb4335", "ra_endo": "#5499c7"}
 OTHERS = ("#5a9e57", "#8a63a8", "#c77aa0", "#7f7f7f")
 FIBRES = 2500  # drawn as lines; more of them hide each other
 
@@ -38,6 +40,9 @@ def _picture(mesh: Path, path: Path) -> None:
     heart = pyvista.UnstructuredGrid({pyvista.CellType.TETRA: contents.corners["tetra"]}, points)
     skin = pyvista.PolyData.from_regular_faces(points, contents.corners["triangle"])
     skin["surface"] = contents.data["triangle"]["tags"] - 1
+    if contents.regions:
+        heart["region"] = contents.data["tetra"]["tags"]
+        heart.add_field_data(list(contents.regions.values()), "regions")
     panels = [_surfaces_panel, _cut_panel]
     fibres = contents.data["tetra"].get("f0")
     if fibres is not None:
@@ -84,10 +89,24 @@ def _surfaces_panel(plotter, heart, skin, names: list[str]) -> None:
 
 
 def _cut_panel(plotter, heart, skin, names: list[str]) -> None:
+    """Half of the tissue, its regions in colours of their own."""
     half = heart.clip(normal="y", origin=heart.center, crinkle=True)
-    plotter.add_mesh(
-        half.extract_surface(), color="#e8c9b9", show_edges=True, line_width=0.5, ambient=0.35, diffuse=0.65
-    )
+    names = dict(enumerate(map(str, heart.field_data["regions"]), 1)) if "region" in heart.array_names else {}
+    parts = [(COLOURS.get(name, OTHERS[i % len(OTHERS)]), name, i) for i, name in names.items()]
+    for colour, name, i in parts or [("#e8c9b9", None, None)]:
+        part = half if i is None else half.extract_cells(np.flatnonzero(half["region"] == i))
+        if part.n_cells:
+            plotter.add_mesh(
+                part.extract_surface(),
+                color=colour,
+                label=name,
+                show_edges=True,
+                line_width=0.5,
+                ambient=0.35,
+                diffuse=0.65,
+            )
+    if parts:
+        plotter.add_legend(bcolor=None, size=(0.25, 0.045 * len(parts)), loc="lower left", face="circle")
     look(plotter, heart, 90, f"cut open: {heart.n_cells} tetrahedra")
 
 

@@ -89,7 +89,8 @@ def write(path: Path, raw: RawMesh) -> None:
     """Write `.pts` (um), `.elem`, one `.surf` per surface and, where the mesh has `f0`, `.lon`, all named as `path`."""
     with storing(path):
         _save(path.with_suffix(".pts"), len(raw.points), raw.points / UNIT["um"], "%.10g")
-        _save(path.with_suffix(".elem"), len(raw.cells), raw.cells, "Tt %d %d %d %d 1")
+        tags = raw.region if raw.regions else np.ones(len(raw.cells), dtype=int)
+        _save(path.with_suffix(".elem"), len(raw.cells), np.column_stack([raw.cells, tags]), "Tt %d %d %d %d %d")
         for name in raw.names:
             triangles = raw.surface(name)
             _save(path.with_suffix(f".{name}.surf"), len(triangles), triangles, "Tr %d %d %d")

@@ -11,8 +11,9 @@ CORNERS = {"triangle": 3, "tetra": 4}
 class Contents:
     """Points (n, 3) in the file's unit and simplices by kind, each row of `corners[kind]` with its row of `data[kind]`.
 
-    Higher-order elements keep their corners only. `points_data` has values on the points, `labels` names that the
-    file gives to tags of triangles, `sets` names of sets of points (masks (n,)), `others` kinds that are left out.
+    Higher-order elements keep their corners only. `point_data` has values on the points, `labels` and `regions` names
+    that the file gives to tags of triangles and of tetrahedra, `sets` names of sets of points (masks (n,)), `others`
+    kinds that are left out.
     `ours`: the file is one that we wrote, in mm, and its labels are our names; `coordinates_of` as in RawMesh.
     """
 
@@ -21,6 +22,7 @@ class Contents:
     data: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     point_data: dict[str, np.ndarray] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
+    regions: dict[int, str] = field(default_factory=dict)
     sets: dict[str, np.ndarray] = field(default_factory=dict)
     others: set[str] = field(default_factory=set)
     ours: bool = False
@@ -64,6 +66,7 @@ class Contents:
                 self.add(kind, other.corners[kind], other.data[kind])
         self.point_data |= other.point_data
         self.labels |= other.labels
+        self.regions |= other.regions
         self.sets |= other.sets
 
 

@@ -31,13 +31,15 @@ def read(path: Path) -> Contents:
         mesh = getattr(meshio, FORMATS[path.suffix.lower()]).read(str(path))
     contents = Contents(mesh.points)
     contents.point_data = dict(mesh.point_data)
-    contents.labels = {int(tag): name for name, (tag, dim) in mesh.field_data.items() if dim == 2}
+    for name, (tag, dim) in mesh.field_data.items():
+        {2: contents.labels, 3: contents.regions}.get(int(dim), {})[int(tag)] = name
     for i, block in enumerate(mesh.cells):
         if block.type not in KINDS:
             contents.others.add(block.type)
             continue
-        data = {name: np.asarray(values[i]) for name, values in mesh.cell_data.items()}
-        contents.add(KINDS[block.type], block.data, data | _groups(mesh, i, len(block.data), contents.labels))
+        kind, data = KINDS[block.type], {name: np.asarray(values[i]) for name, values in mesh.cell_data.items()}
+        labels = contents.regions if kind == "tetra" else contents.labels
+        contents.add(kind, block.data, data | _groups(mesh, i, len(block.data), labels))
     for name, members in mesh.point_sets.items():
         if name.startswith("gmsh:"):
             continue
@@ -60,11 +62,11 @@ def _groups(mesh, block: int, n: int, labels: dict[int, str]) -> dict[str, np.nd
 
 
 def write_vtu(path: Path, raw: RawMesh) -> None:
-    """Write tetrahedra and named triangles as .vtu: `tags` is 0 in the tissue and the number of a name on surfaces."""
+    """Write tetrahedra and named triangles as .vtu; `tags` are the numbers of regions and of surfaces."""
     import meshio
 
     triangles, numbers = raw.named_facets()
-    tags = [np.zeros(len(raw.cells), dtype=np.int32), numbers]
+    tags = [raw.region.astype(np.int32), numbers]
     blank = {name: np.zeros((len(triangles), *values.shape[1:])) for name, values in raw.cell_fields.items()}
     fields = {name: [values, blank[name]] for name, values in raw.cell_fields.items()}
     cells = [("tetra", raw.cells), ("triangle", triangles)]

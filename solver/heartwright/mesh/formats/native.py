@@ -1,8 +1,10 @@
 """Our own mesh file: HDF5 with geometry, surfaces by name, fibres and coordinates, and XDMF beside it for ParaView.
 
 points (n, 3) in mm        cells (m, 4)            triangles (k, 3)        surfaces (k,) numbers into `names`
+region (m,) numbers into `regions`, of meshes that have any
 cell_fields/NAME (m, ...)  point_fields/NAME (n, ...)
-attributes: format, version, unit, names, source, sha256 (of geometry and surfaces), coordinates_of (see RawMesh)
+attributes: format, version, unit, names, regions, source, sha256 (of geometry and surfaces), coordinates_of (see
+RawMesh)
 """
 
 import hashlib
@@ -21,7 +23,7 @@ from heartwright.mesh.raw import RawMesh
 FORMAT, VERSION = "heartwright mesh", 1
 CENTRES = {"cell_fields": "Cell", "point_fields": "Node"}  # fields of a RawMesh, and what XDMF calls where they live
 KINDS = {(): "Scalar", (3,): "Vector"}
-GEOMETRY = ("points", "cells", "triangles", "surfaces")
+GEOMETRY = ("points", "cells", "triangles", "surfaces", "region")
 
 
 def is_ours(path: Path) -> bool:
@@ -36,14 +38,16 @@ def read(path: Path) -> Contents:
         version = int(file.attrs.get("version", 0))
         if version > VERSION:
             raise ValueError(f"is of version {version}, this program reads up to {VERSION}: use a newer one")
-        arrays = {name: hdf5.dataset(file, name) for name in GEOMETRY}
+        regions = dict(enumerate(map(str, file.attrs.get("regions", ())), 1))
+        arrays = {name: hdf5.dataset(file, name) for name in GEOMETRY if regions or name != "region"}
         if file.attrs.get("sha256") != digest(arrays):
             raise ValueError("was changed after it was written (its digest differs)")
         fields = {name: hdf5.dataset(file, name) for name in hdf5.datasets(file) if "/" in name}
         labels = {i: str(name) for i, name in enumerate(file.attrs["names"], 1)}
         coordinates_of = str(file.attrs.get("coordinates_of", ""))
-    contents = Contents(arrays["points"], labels=labels, ours=True, coordinates_of=coordinates_of)
-    contents.add("tetra", arrays["cells"], _under("cell_fields/", fields))
+    contents = Contents(arrays["points"], labels=labels, regions=regions, ours=True, coordinates_of=coordinates_of)
+    tags = {"tags": arrays["region"]} if regions else {}
+    contents.add("tetra", arrays["cells"], _under("cell_fields/", fields) | tags)
     contents.add("triangle", arrays["triangles"], {"tags": arrays["surfaces"]})
     contents.point_data = _under("point_fields/", fields)
     return contents
@@ -66,6 +70,8 @@ def mesh(path: Path) -> RawMesh:
         notes,
         {name: values for name, values in found.data["tetra"].items() if name != "tags"},
         found.point_data,
+        regions=tuple(found.regions.values()),
+        region=found.data["tetra"].get("tags"),
     )
 
 
@@ -77,7 +83,8 @@ def digest(arrays: dict[str, np.ndarray]) -> str:
     """SHA-256 of the geometry and surfaces of a mesh."""
     total = hashlib.sha256()
     for name in GEOMETRY:
-        total.update(np.ascontiguousarray(arrays[name]).tobytes())
+        if name in arrays:
+            total.update(np.ascontiguousarray(arrays[name]).tobytes())
     return total.hexdigest()
 
 
@@ -90,6 +97,7 @@ def write(path: Path, raw: RawMesh) -> None:
         "triangles": triangles.astype("<i8"),
         "surfaces": surfaces.astype("<i4"),
     }
+    geometry |= {"region": raw.region.astype("<i4")} if raw.regions else {}
     arrays = geometry | {
         f"{where}/{name.replace('/', '_')}": values for where in CENTRES for name, values in getattr(raw, where).items()
     }
@@ -98,7 +106,8 @@ def write(path: Path, raw: RawMesh) -> None:
         with h5py.File(partial, "w") as file:
             file.attrs.update({"format": FORMAT, "version": VERSION, "unit": "mm", "source": raw.source})
             file.attrs["names"], file.attrs["notes"] = list(raw.names), list(raw.notes)
-            file.attrs["sha256"], file.attrs["coordinates_of"] = digest(geometry), raw.coordinates_of
+            file.attrs["regions"], file.attrs["coordinates_of"] = list(raw.regions), raw.coordinates_of
+            file.attrs["sha256"] = digest(geometry)
             for name, values in arrays.items():
                 file.create_dataset(name, data=values)
         os.replace(partial, path)
@@ -130,6 +139,7 @@ def _xdmf(file: str, arrays: dict[str, np.ndarray]) -> str:
         for name, values in arrays.items()
         if "/" in name and values.shape[1:] in KINDS
     )
+    fields += attribute("region", "Cell") if "region" in arrays else ""
     grids = grid("tissue", "Tetrahedron", "cells", fields)
     grids += grid("surfaces", "Triangle", "triangles", attribute("surfaces", "Cell"))
     return f'<?xml version="1.0"?>\n<Xdmf Version="3.0"><Domain>\n{grids}</Domain></Xdmf>\n'
