@@ -205,7 +205,7 @@ def fibres(source: Path, given: list, output: Path, force: bool) -> None:
 def coordinates(source: Path, given: list, output: Path, force: bool) -> None:
     """Compute heart coordinates and AHA segments.
 
-    In parallel: transmural, apicobasal, rotation, chamber and aha, stored per point.
+    In parallel: transmural, apicobasal, rotation, chamber, aha and septum, stored per point.
     """
     comm = start.world()
     spec, write = _together(comm, source, given, output, force)

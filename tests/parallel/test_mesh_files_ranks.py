@@ -145,7 +145,7 @@ from heartwright.mesh.spec import MeshSpec
 coordinates.compute = None  # must not be asked for
 g = build(MeshSpec(file="{file}"), MPI.COMM_WORLD)
 held = importers.read(MeshSpec(file="{file}")).point_fields
-for name in ("transmural", "apicobasal", "rotation", "chamber", "aha"):
+for name in ("transmural", "apicobasal", "rotation", "chamber", "aha", "septum"):
     assert np.array_equal(getattr(g.coordinates, name), held[name][g.input_vertex]), name
 """
 

@@ -7,7 +7,7 @@ from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.where import FibreRule, FibresFile, FibresParts
 
 LONG, SKEW = 1e-3, 5.0  # |length - 1| and degrees from a right angle, beyond which vectors are no directions
-COORDINATES = ("transmural", "apicobasal", "rotation", "chamber", "aha")
+COORDINATES = ("transmural", "apicobasal", "rotation", "chamber", "aha", "septum")
 ENTRIES = ([0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2])  # of a symmetric matrix
 
 
