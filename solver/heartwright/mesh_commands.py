@@ -205,15 +205,17 @@ def fibres(source: Path, given: list, output: Path, force: bool) -> None:
 def coordinates(source: Path, given: list, output: Path, force: bool) -> None:
     """Compute heart coordinates and AHA segments.
 
-    In parallel: transmural, apicobasal, rotation, chamber and aha, stored per point.
+    In parallel: transmural, apicobasal, rotation, chamber, aha and septum, stored per point.
     """
     comm = start.world()
     spec, write = _together(comm, source, given, output, force)
     raw, geometry = _distributed(comm, spec)
+    from heartwright.mesh.fields import COORDINATES
+
     found = geometry.coordinates
-    names = ("transmural", "apicobasal", "rotation", "chamber", "aha")
-    values = {name: geometry.gathered_points(getattr(found, name).astype(float)) for name in names}
-    _finish_together(comm, write, output, raw and raw.but(point_fields=raw.point_fields | values))
+    values = {name: geometry.gathered_points(getattr(found, name).astype(float)) for name in COORDINATES}
+    made = raw and raw.but(point_fields=raw.point_fields | values, coordinates_of=geometry.digest)
+    _finish_together(comm, write, output, made)
 
 
 @mesh.command()

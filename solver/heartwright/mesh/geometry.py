@@ -32,6 +32,7 @@ class Geometry:
     digest: sha256 of the checked input.
     cell_fields, point_fields: directions from the mesh file, rows for local cells and for local P1 dofs.
     regions, region: names of regions of the tissue -> their numbers, and the number of every local cell, 0 in none.
+    stored: heart coordinates from the mesh file by name, rows for local P1 dofs; empty where it has none.
     levels, parent_cells: how often it was refined, and the local parent cell of every local cell.
     part_of, parent_vertices: the heart that this is a part of, if it is one, and the dof there of every local P1 dof.
     coarser: the mesh before the last refinement, and its local cell that every local cell is a part of.
@@ -66,6 +67,7 @@ class Geometry:
         self.parent_vertices: np.ndarray | None = None
         self.cell_fields: dict[str, np.ndarray] = {}
         self.point_fields: dict[str, np.ndarray] = {}
+        self.stored: dict[str, np.ndarray] = {}
 
     def gathered_cells(self, values: np.ndarray) -> np.ndarray | None:
         """Rows of local cells (n_cells, ...) in the order of the input, on rank 0; of unrefined meshes. Collective."""
@@ -109,10 +111,10 @@ class Geometry:
 
     @functools.cached_property
     def coordinates(self) -> "Coordinates":
-        """Transmural, apicobasal and rotational coordinates, computed when first asked for. Collective."""
+        """Transmural, apicobasal and rotational coordinates: stored ones, or computed at first use. Collective."""
         from heartwright.mesh import coordinates
 
-        return coordinates.compute(self)
+        return coordinates.restored(self) if self.stored else coordinates.compute(self)
 
     def tag(self, name: str) -> int:
         """The facet tag of a surface; InputError naming those there are."""
@@ -218,7 +220,7 @@ def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
     raw = None
     with together(comm):
         if comm.rank == 0:
-            raw = fields.only_directions(prepare(spec), spec.fibres)
+            raw = fields.only_needed(prepare(spec), spec.fibres)
             if comm.size > len(raw.cells):
                 raise InputError(f"mesh: {comm.size} ranks for {len(raw.cells)} tetrahedra: use fewer")
     return distribute(raw, comm)
@@ -243,7 +245,9 @@ def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
     geometry.regions = {name: i for i, name in enumerate(of_tissue, 1)}
     geometry.region = _scattered(comm, {"region": raw.region} if raw else {}, original)["region"]
     geometry.cell_fields = _scattered(comm, raw.cell_fields if raw else {}, original)
-    geometry.point_fields = _scattered(comm, raw.point_fields if raw else {}, geometry.input_vertex)
+    on_points = _scattered(comm, raw.point_fields if raw else {}, geometry.input_vertex)
+    geometry.stored = {name: on_points.pop(name) for name in fields.COORDINATES if name in on_points}
+    geometry.point_fields = on_points
     return geometry
 
 

@@ -212,15 +212,17 @@ Generator = Annotated[
 class MeshSpec(Spec):
     """The tissue: a tagged mesh file with its unit and regions, or a generated shape.
 
-    file: tetrahedra with tagged surfaces, or a closed tagged surface, which is filled; any format of importers.py.
+    file: tetrahedra with tagged surfaces, a closed tagged surface, or an image of labels (NIfTI), which are filled; any
+        format of importers.py.
     also: further files about the same points, whose triangles, tags and fields are added.
     tags: which field of the file holds the tags, on its triangles, its points or its tetrahedra; found by itself
-        where only one can.
-    tissues: our names of regions of the tissue (lv, rv, la, ra, valves) -> the tag or tags of their tetrahedra; those
-        without a name are then left out. Without it all are used, under the names that the file gives them, or
-        region_1, region_2, … by their tags.
+        where only one can; `shape`: by what a surface without labels faces (shape.py).
+    tissues: our names of regions of the tissue (lv, rv, la, ra, valves) -> the tag or tags of their tetrahedra, or of
+        the voxels of an image; those without a name are then left out. Without it all are used, under the names that
+        the file gives them, or region_1, region_2, … by their tags.
     regions: our surface names (lv_endo, rv_endo, epi, base) -> the tag or tags they have in the file, as numbers or
-        by the names that the file gives them; left out, the file's own names are used where they are ours.
+        by the names that the file gives them; left out, the file's own names are used where they are ours. Of an
+        image: the labels of the blood behind every surface.
     size: remesh a file from its surface at this edge length.
     fix: repairs that must be asked for: `orientation` turns inverted cells round (they can also mean a folded mesh),
         `slivers` remeshes from the surface, at its own edge length unless `size` is given, where cells are nearly flat.
@@ -246,7 +248,8 @@ class MeshSpec(Spec):
     def _one_source(self):
         if (self.file is None) == (self.generate is None):
             raise ValueError("give either `file` (with `unit`) or `generate`, not both and not neither")
-        if self.file is not None and self.unit is None and not self.file.endswith(".h5"):  # ours know theirs
+        knows_its_unit = self.file is None or self.file.endswith((".h5", ".nii", ".nii.gz"))
+        if self.unit is None and not knows_its_unit:
             raise ValueError("a mesh file needs its `unit`: mm, cm, m or um")
         if self.file is None and (
             self.also or self.unit or self.tags or self.tissues or self.regions or self.size or self.fix
