@@ -80,7 +80,8 @@ class Balance:
     @property
     def preset(self) -> str:
         """The solver of K, see `linalg.PRESETS`; every term but the pressure on the rims has a potential."""
-        return "ldl_alone" if self.spec.newton.reproducible else "ldl"
+        factors = "ldl" if self.incompressible else "ldl_low_rank"
+        return f"{factors}_alone" if self.spec.newton.reproducible else factors
 
     def tangent(self) -> None:
         """Bring K to dr/du at the present u."""
