@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from mpi4py import MPI
-from small import record
+from small import record, row
 
 from heartwright.output.checkpoint import Checkpoints
 from heartwright.parts import Rows
@@ -50,9 +50,11 @@ def main() -> None:
         written = sum(file.stat().st_size for file in (folder / "ck-000000005").iterdir()) / (8 * N)
         if comm.rank == 0:
             what = f"checkpoint of a million numbers on {comm.size} ranks"
-            record(f"{what}: save", float(np.median(saves)), "s", high=0.2)
-            record(f"{what}: load", float(np.median(loads)), "s")
-            record(f"{what}: bytes over payload", written, "1", high=1.3)
+            record(
+                row(f"{what}: save", float(np.median(saves)), "s", high=0.2),
+                row(f"{what}: load", float(np.median(loads)), "s"),
+                row(f"{what}: bytes over payload", written, "1", high=1.3),
+            )
     finally:
         comm.barrier()
         if comm.rank == 0:

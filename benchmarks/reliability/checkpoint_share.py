@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from small import record
+from small import record, row
 
 from heartwright import scenario
 from heartwright.output.spec import CheckpointSpec
@@ -22,7 +22,7 @@ def main() -> None:
     shares = [share(Path(run)) for run in sys.argv[1:]]
     every = CheckpointSpec().every
     what = f"checkpoints every {every:g} ms, of the time of {len(shares)} runs: largest share"
-    record(what, max(shares), "1", high=0.01)
+    record(row(what, max(shares), "1", high=0.01))
 
 
 def share(run: Path) -> float:

@@ -9,7 +9,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from small import command, cup, heart, record, write
+from small import command, cup, heart, record, row, write
 
 from heartwright.output import audit
 
@@ -32,7 +32,7 @@ def main() -> None:
         chosen, found = random.Random(1), 0  # noqa: S311 - the same flips in every run of this script
         for trial in range(asked.flips):
             found += noticed(run, mesh, files[trial % len(files)], chosen)
-        record(f"flipped bits of {asked.flips} noticed", found, "1", low=asked.flips)
+        record(row(f"flipped bits of {asked.flips} noticed", found, "1", low=asked.flips))
 
 
 def noticed(run: Path, mesh: Path, path: Path, chosen: random.Random) -> bool:

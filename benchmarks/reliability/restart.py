@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from small import command, differences, mpi, record, scenario, series
+from small import command, differences, mpi, record, row, scenario, series
 
 # One process per rank restarts again and again, since to start it takes longer than to restart.
 EVERYWHERE = """
@@ -50,13 +50,13 @@ def main() -> None:
         path = scenario(folder, asked.steps, every=1)
         for ranks in asked.ranks:
             same = identical_restarts(folder, path, ranks, asked.steps)
-            record(f"identical restarts of {asked.steps}, {ranks} ranks", same, "1", low=asked.steps)
+            record(row(f"identical restarts of {asked.steps}, {ranks} ranks", same, "1", low=asked.steps))
             same = identical_reruns(folder, path, ranks, asked.reruns)
-            record(f"identical reruns of {asked.reruns}, {ranks} ranks", same, "1", low=asked.reruns)
+            record(row(f"identical reruns of {asked.reruns}, {ranks} ranks", same, "1", low=asked.reruns))
         apart = [across(folder, path, a, b, asked.steps) for a in asked.ranks for b in asked.ranks]
         numbers = ", ".join(map(str, asked.ranks))
         what = f"{asked.steps // 2} steps after a restart, all pairs of {numbers} ranks: traces, of their range"
-        record(what, max(apart), "1", high=1e-8)
+        record(row(what, max(apart), "1", high=1e-8))
 
 
 def identical_restarts(folder: Path, path: Path, ranks: int, steps: int) -> int:

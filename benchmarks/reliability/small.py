@@ -34,12 +34,17 @@ def command(ranks: int, *arguments: str, good: tuple[int, ...] = (0,)) -> None:
         raise RuntimeError(f"{' '.join(arguments)} ended with {done.returncode}: {done.stderr[-2000:]}")
 
 
-def record(what: str, value: float, unit: str, low: float | None = None, high: float | None = None) -> None:
-    """Put a figure and its bar into result.json, in place of the one about the same thing; the rest stays."""
+def row(what: str, value: float, unit: str, low: float | None = None, high: float | None = None) -> dict[str, object]:
+    """A figure and the bar we set."""
+    return result.row(what, value, unit, "own bar", low, high)
+
+
+def record(*rows: dict[str, object]) -> None:
+    """Put figures into result.json, in place of those about the same things; the rest stays."""
     known = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else []
-    found = result.row(what, value, unit, "own", low, high)
-    rows = [row for row in known if row["what"] != what] + [found]
-    result.write(sys.argv[0], sorted(rows, key=lambda row: row["what"]))
+    new = {found["what"] for found in rows}
+    kept = [old for old in known if old["what"] not in new]
+    result.write(sys.argv[0], sorted([*kept, *rows], key=lambda found: found["what"]))
 
 
 def series(run: Path) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from small import mpi, record, scenario
+from small import mpi, record, row, scenario
 
 
 def main() -> None:
@@ -33,12 +33,14 @@ def main() -> None:
                 for pid in ranks_of(process.pid):
                     seen.setdefault(pid, []).append((time.time(), *memory_and_files(pid)))
                 time.sleep(10)
+        rows = []
         for rank, samples in enumerate(seen.values()):
             t, memory, files = np.array(samples[len(samples) // 4 : -1]).T
             slope = np.polyfit(t / 3600, memory / memory[0] * 100, 1)[0]
             run = f"{asked.minutes:g} min on {asked.ranks} ranks, rank {rank} of {memory[0] / 1e6:.0f} MB"
-            record(f"soak, {run}: memory grows", slope, "%/h", high=0.1)
-            record(f"soak, {run}: open files change by", files.max() - files.min(), "1", high=0)
+            rows.append(row(f"soak, {run}: memory grows", slope, "%/h", high=0.1))
+            rows.append(row(f"soak, {run}: open files change by", files.max() - files.min(), "1", high=0))
+        record(*rows)
 
 
 def ranks_of(launcher: int) -> list[int]:

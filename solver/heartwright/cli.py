@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import click
 
-from heartwright import __version__, scenario, start
+from heartwright import __version__, scenario, start, units
 from heartwright.errors import BAD_INPUT, DONE, INTERNAL, STORAGE, HeartwrightError, InputError, StorageError, refusal
 from heartwright.files import LOCK
 from heartwright.mesh_commands import mesh
@@ -169,6 +169,54 @@ def check(file: Path, overrides: tuple[str, ...], estimate: bool) -> None:
         good += f"\n{_probe(described)}"
     if _first_of_the_job():
         click.echo(good)
+
+
+def _quantity(unit: str):
+    """An option's text with its unit, as a number above zero in `unit`."""
+
+    def read(context: click.Context, option: click.Parameter, text: str) -> float:
+        try:
+            value = units.read(text, unit)
+        except ValueError as error:
+            raise click.BadParameter(str(error), context, option) from None
+        if value <= 0:
+            raise click.BadParameter("must be greater than zero", context, option)
+        return value
+
+    return read
+
+
+@app.command()
+@click.option("--fibre", required=True, callback=_quantity("mm/ms"), help="Speed along the fibres: '0.6 m/s'.")
+@click.option("--cross", required=True, callback=_quantity("mm/ms"), help="Speed across them: '0.3 m/s'.")
+@click.option("--size", required=True, callback=_quantity("mm"), help="Element length: '1 mm'.")
+@click.option("--dt", default="0.05 ms", callback=_quantity("ms"), help="Substep [0.05 ms].")
+@click.option("--model", default="tentusscher_panfilov_2006", help="The cells.")
+@click.option("--variant", help="Of the cells.")
+def tune(fibre: float, cross: float, size: float, dt: float, model: str, variant: str | None) -> None:
+    """Find the conductivities that give wanted conduction speeds on a mesh of some element length."""
+    from heartwright import tissue_commands
+
+    for line in tissue_commands.tune(fibre, cross, size, dt, model, variant):
+        click.echo(line)
+
+
+@app.command()
+@FILE
+@SET
+@click.option("--stimulus", required=True, help="Name of the stimulus to vary.")
+@click.option("--within", default="100 ms", callback=_quantity("ms"), help="Time for half of the muscle to fire.")
+def threshold(file: Path, overrides: tuple[str, ...], stimulus: str, within: float) -> None:
+    """Find the least amplitude with which a stimulus of the scenario FILE captures its tissue."""
+    comm = start.world()
+    from heartwright import tissue_commands
+    from heartwright.parallel import together
+
+    with together(comm):
+        described = scenario.load(file, overrides).resolve()
+    found = tissue_commands.threshold(described, stimulus, within, comm, _print_once)
+    if comm.rank == 0:
+        click.echo(f"threshold of {stimulus}: {found:.4g} uA/uF")
 
 
 def _probe(described: scenario.Scenario) -> Any:

@@ -57,6 +57,23 @@ class Infarct(Spec):
         )
 
 
+class Fibrosis(Spec):
+    """Diffuse fibrosis: a share `density` of a place conducts at `conduction`, in random patches of side `grain`."""
+
+    type: Literal["fibrosis"] = "fibrosis"
+    where: Where
+    density: Share
+    grain: Annotated[Length, Field(gt=0)] = "1 mm"
+    seed: Annotated[int, Field(ge=0)] = 1
+    conduction: Share = 0.0
+
+    def apply(self, scenario: "Scenario") -> "Scenario":
+        ep = _required(scenario, "electrophysiology", self)
+        pattern = {name: getattr(self, name) for name in ("where", "density", "grain", "seed")}
+        region = pattern | {"conduction_scale": self.conduction}
+        return scenario.replace(electrophysiology=ep.replace(regions=[*ep.regions, region]))
+
+
 class LBBB(Spec):
     """Left bundle branch block: the left ventricle is activated through the septum from the right.
 
@@ -84,7 +101,7 @@ class RBBB(Spec):
         return _blocked(scenario, self, bundle="right", side="rv")
 
 
-Pathology = Annotated[Infarct | LBBB | RBBB, Field(discriminator="type")]
+Pathology = Annotated[Infarct | Fibrosis | LBBB | RBBB, Field(discriminator="type")]
 
 
 def _blocked(scenario: "Scenario", block: LBBB | RBBB, bundle: str, side: str) -> "Scenario":

@@ -33,6 +33,7 @@ RHYTHM = {"heart_rate": "cycle_length", "cycle_length": "heart_rate"}  # two way
 # What a restart may change: how long, what is written, how exactly. A mesh file may have moved; its content is checked.
 CHANGEABLE = ("time.end", "time.beats", "output", "mechanics.newton", "electrophysiology.tolerance", "mesh.file")
 CHANGEABLE += ("name", "title", "data", "reproducible")
+MOVING = {"u", "active_tension"}  # fields of the mechanics
 KEPT = {"output.fields.of"}  # frames that are there would lack the new ones
 SURFACES = {
     "ellipsoid": {"lv_endo", "epi", "base"},
@@ -130,14 +131,20 @@ class Scenario(Spec):
             scenario = scenario.replace(mechanics=self.mechanics.replace(newton=newton))
         for change in (*self.pathologies, *self.devices):
             scenario = change.apply(scenario)
+        if self.mechanics is None:
+            of = tuple(name for name in self.output.fields.of if name not in MOVING)
+            scenario = scenario.replace(output=self.output.replace(fields=self.output.fields.replace(of=of)))
         return scenario
 
 
 def contradictions(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
     """What no single block can know: places that do not exist, stimuli after the end, physics that miss each other."""
-    for block in ("electrophysiology", "mechanics", "circulation"):
-        if getattr(scenario, block) is None:
-            yield (block,), "is required: a beat needs electrophysiology, mechanics and circulation"
+    if scenario.electrophysiology is None:
+        yield ("electrophysiology",), "is required"
+    for block, other in (("mechanics", "circulation"), ("circulation", "mechanics")):
+        if getattr(scenario, block) is None and getattr(scenario, other) is not None:
+            yield (block,), f"is required: there is {other}; a beat needs both, tissue alone neither"
+    yield from _fields_of_nothing(scenario)
     yield from _late_stimuli(scenario)
     yield from _other_equations(scenario)
     yield from _implausible(scenario)
@@ -148,6 +155,14 @@ def contradictions(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
     for path, name in _named_surfaces(scenario):
         if known and name not in known:
             yield path, f"the mesh has no surface '{name}'; it has: {', '.join(sorted(known))}"
+
+
+def _fields_of_nothing(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
+    """Fields of the mechanics asked for where nothing moves; those of the default are just left out."""
+    fields = scenario.output.fields
+    if scenario.mechanics is None and "of" in fields.model_fields_set:
+        for name in MOVING & set(fields.of):
+            yield ("output", "fields", "of"), f"there is no {name} without mechanics"
 
 
 def surfaces(mesh: MeshSpec) -> set[str]:
@@ -273,9 +288,11 @@ def read(path: Path, overrides: Iterable[str] = ()) -> Node:
 
 
 def models(scenario: Scenario) -> list[str]:
-    """The models of a complete scenario, each once: of cells, of active tension, of the circulation."""
-    cells = [cells.model for cells in scenario.electrophysiology.cells]
-    return list(dict.fromkeys([*cells, scenario.mechanics.active.model, scenario.circulation.model]))
+    """The models of a scenario, each once: of cells, of active tension, of the circulation."""
+    chosen = [cells.model for cells in scenario.electrophysiology.cells]
+    if scenario.mechanics:
+        chosen += [scenario.mechanics.active.model, scenario.circulation.model]
+    return list(dict.fromkeys(chosen))
 
 
 def inputs(scenario: Scenario) -> list[Path]:

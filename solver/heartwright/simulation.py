@@ -14,6 +14,7 @@ from heartwright import scenario as scenarios
 from heartwright.body.circulation import Circulation
 from heartwright.coupling.clock import Clock
 from heartwright.coupling.electromechanics import Heart
+from heartwright.coupling.preparation import Preparation
 from heartwright.coupling.recorder import Recorder
 from heartwright.electrophysiology.tissue import Tissue
 from heartwright.errors import (
@@ -128,7 +129,7 @@ class Simulation:
         time_ = scenario.time
         self.clock = Clock(time_.dt, time_.duration, time_.cycle_length)
         self.heart = build(scenario, comm)
-        for note in self.heart.solid.geometry.notes:
+        for note in self.heart.geometry.notes:
             self.log.say(f"mesh: {note}")
         dofs = ", ".join(f"{count:,} of the {equation}" for equation, count in self.heart.dofs().items())
         self.log.say(f"unknowns: {dofs}")
@@ -163,7 +164,8 @@ class Simulation:
                 f"{failure.reason}, before the first beat; how far it came is in last_state.xdmf. "
                 "Try a finer or better mesh, a stiffer passive law, or less blood",
             ) from failure
-        self.log.say("filled: " + ", ".join(f"{name} {volume / ML:.1f} mL" for name, volume in volumes.items()))
+        if volumes:
+            self.log.say("filled: " + ", ".join(f"{name} {volume / ML:.1f} mL" for name, volume in volumes.items()))
         self.recorder.begin()
 
     def _filling(self, line: str) -> None:
@@ -316,25 +318,27 @@ class Simulation:
 
     def _line(self, seconds: float, left: float) -> str:
         row = self.recorder.row
-        cavities = "  ".join(
-            f"{side.upper()} {row[f'{side}_pressure'][0]:.0f} mmHg {row[f'{side}_volume'][0]:.0f} mL"
-            for side in self.heart.solid.cavities
-        )
         return (
-            f"t {self.clock.t:.0f} ms  dt {self.clock.dt:g}  Newton {row['newton'][0]:.0f}  {cavities}  "
+            f"t {self.clock.t:.0f} ms  dt {self.clock.dt:g}  {self.heart.progress(row)}  "
             f"{seconds:.2f} s  ETA {_readable(left)}"
         )
 
 
-def build(scenario: Scenario, comm: MPI.Comm) -> Heart:
-    """The heart a scenario describes, its mesh read or made, nothing stepped yet."""
+def build(scenario: Scenario, comm: MPI.Comm) -> Preparation:
+    """The heart or the tissue alone that a scenario describes, its mesh read or made, nothing stepped yet."""
     geometry = geometries.build(scenario.mesh, comm)
-    memory.require(geometry.quadratic_unknowns(), comm)
+    if scenario.mechanics:
+        memory.require(geometry.quadratic_unknowns(), comm)
     fine = geometry.refined(scenario.mesh.refine + scenario.electrophysiology.halvings)
-    time_, cavities = scenario.time, scenario.circulation.cavities
+    time_ = scenario.time
     fibres = directions(fine, scenario.mesh.fibres, "DG0")
+    tissue = Tissue(fine, scenario.electrophysiology, fibres, time_.dt_ep, time_.av_delay, time_.cycle_length)
+    if scenario.mechanics is None:
+        return Preparation(tissue, fibres[0])
+    memory.require(geometry.quadratic_unknowns(), comm)
+    cavities = scenario.circulation.cavities
     return Heart(
-        tissue=Tissue(fine, scenario.electrophysiology, fibres, time_.dt_ep, time_.av_delay, time_.cycle_length),
+        tissue=tissue,
         contraction=Contraction(geometry, scenario.mechanics, time_.dt),
         solid=Solid(geometry, scenario.mechanics, scenario.mesh.fibres, cavities, time_.dt),
         circulation=Circulation(scenario.circulation, time_.cycle_length, time_.av_delay, tuple(cavities)),

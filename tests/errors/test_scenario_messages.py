@@ -138,7 +138,7 @@ TEXTS = {
     ),
     "missing physics": (
         GOOD.replace("mechanics: {}\n", ""),
-        "s.yaml:1: mechanics: is required: a beat needs electrophysiology, mechanics and circulation",
+        "s.yaml:1: mechanics: is required: there is circulation; a beat needs both, tissue alone neither",
     ),
     "bad name": (
         GOOD + "name: ../x\n",

@@ -7,7 +7,7 @@ import numpy as np
 from mpi4py import MPI
 
 from heartwright.coupling.clock import Clock
-from heartwright.coupling.electromechanics import Heart
+from heartwright.coupling.preparation import Preparation, Row
 from heartwright.output import layout
 from heartwright.output.checkpoint import Checkpoints
 from heartwright.output.fields import Fields
@@ -15,7 +15,6 @@ from heartwright.output.series import Series
 from heartwright.output.spec import OutputSpec
 from heartwright.parallel import together
 
-Row = dict[str, tuple[float, str]]  # name -> (value, unit)
 WIDTHS = {"u": 3}  # numbers per node of the fields that are vectors
 MESH_NUMBERS = 70  # of four bytes, per node: its place, about six cells and their fibres
 NETWORK = "purkinje.vtu"  # the Purkinje network and its latest wave
@@ -29,9 +28,11 @@ class Recorder:
     `described` is the scenario as plain values; checkpoints carry it, so that a restart knows what has changed.
     """
 
-    def __init__(self, folder: Path, spec: OutputSpec, described: Any, heart: Heart, clock: Clock, comm: MPI.Comm):
+    def __init__(
+        self, folder: Path, spec: OutputSpec, described: Any, heart: Preparation, clock: Clock, comm: MPI.Comm
+    ):
         self.folder, self.spec, self.heart, self.clock, self.comm = folder, spec, heart, clock, comm
-        identity = {"mesh": heart.solid.geometry.digest}
+        identity = {"mesh": heart.geometry.digest}
         self.checkpoints = Checkpoints(folder / "checkpoints", (clock, *heart.parts), identity, described, comm)
         self.row: Row = {}
         self.series: Series | None = None
@@ -106,7 +107,7 @@ class Recorder:
         with together(self.comm):
             if self.comm.rank == 0:
                 self.series = _table(self.folder / "series.csv", self.row)
-                self.segments = _table(self.folder / "segments.csv", regions)
+                self.segments = _table(self.folder / "segments.csv", regions) if regions else None
         layout.require_space(self.folder, self.bytes, self.comm)
         self.fields = self._fields("fields", self.spec.fields.of, self._frames) if self.spec.fields.of else None
 
@@ -131,14 +132,13 @@ class Recorder:
         return 2 + self.clock.steps // max(1, round(self.spec.fields.every / self.clock.dt))
 
     def _fields(self, name: str, of: tuple[str, ...], frames: int) -> Fields:
-        axes = self.heart.tissue.geometry.coordinates.axes
         return Fields(
             self.folder / name,
             self.comm,
             *self.heart.grid(),
             components={name: WIDTHS.get(name, 1) for name in of},
             cell_vectors={"f0": self.heart.fibre_cells()},
-            axes=np.array([axes.septal, axes.anterior, axes.axis]),
+            axes=self.heart.axes(),
             frames=frames,
         )
 

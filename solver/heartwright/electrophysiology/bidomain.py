@@ -59,16 +59,10 @@ class Bidomain:
         self._assembly = Assembly(_form(A), [in_bath])
         self.dt = 0.0
         self._kernel = only_up_to(np.tile([0.0, 1.0], self.n), self._assembly.matrix)
-        volume = geometry.comm.allreduce(fem.assemble_scalar(_form(chi_Cm / chi_Cm * dx)))
-        bound = tolerance * volume**0.5
+        bound = tolerance * geometry.comm.allreduce(fem.assemble_scalar(_form(chi_Cm / chi_Cm * dx))) ** 0.5
         self._step = Linear(self._assembly.matrix, "cg_parabolic_elliptic", "bidomain equation", 1e-50, bound)
         self._U, self._right, self._change = (self._stiffness.createVecLeft() for _ in range(3))
-        phi, q = ufl.TrialFunction(geometry.V1), ufl.TestFunction(geometry.V1)
-        total = ufl.inner(ufl.grad(q), (intracellular + extracellular) * ufl.grad(phi)) / chi_Cm * dx
-        self._balance = Assembly(_form(total)).update()
-        self._constants = only_up_to(np.ones(self.n), self._balance)
-        self._elliptic = Linear(self._balance, "cg_amg", "balance of currents", ELLIPTIC)
-        self._volumes = _owned(fem.assemble_vector(_form(q * dx)), self.n) / volume
+        self._balance = Balance(geometry, (intracellular + extracellular) / chi_Cm)
 
     def step(self, t: float, dt: float, v: fem.Function) -> None:
         """Advance the owned values of v by dt [ms] from t. Raises SolveFailed without convergence."""
@@ -92,12 +86,7 @@ class Bidomain:
     def phi_e(self, v: fem.Function) -> np.ndarray:
         """The extracellular potential [mV] that goes with v, at owned nodes; its mean over the volume is zero."""
         self._residual(v.x.array[: self.n], self._right)
-        b, change = self._balance.createVecLeft(), self._balance.createVecLeft()
-        b.array[:] = self._right.array_r[1::2]
-        self._constants.remove(b)
-        self._elliptic.solve(b, change)
-        phi = self.phi + change.array_r
-        return phi - self.geometry.comm.allreduce(self._volumes @ phi)
+        return self._balance.restored(self.phi, self._right.array_r[1::2])
 
     def state(self) -> State:
         return {"rates": self.rates.reshape(4, -1), "phi": self.phi.reshape(1, -1)}
@@ -107,6 +96,29 @@ class Bidomain:
         self._U.array[0::2], self._U.array[1::2] = v, self.phi
         self._stiffness.mult(self._U, r)
         r.scale(-1.0)
+
+
+class Balance:
+    """−div(conductivity grad phi) = source, phi being fixed by its mean over the volume, zero."""
+
+    def __init__(self, geometry: Geometry, conductivity):
+        self.comm, n = geometry.comm, geometry.V1.dofmap.index_map.size_local
+        phi, q = ufl.TrialFunction(geometry.V1), ufl.TestFunction(geometry.V1)
+        A = Assembly(_form(ufl.inner(ufl.grad(q), conductivity * ufl.grad(phi)) * geometry.dx)).update()
+        self._constants = only_up_to(np.ones(n), A)
+        self._linear = Linear(A, "cg_amg", "balance of currents", ELLIPTIC)
+        self._residual, self._change = A.createVecLeft(), A.createVecLeft()
+        self._volumes = _owned(fem.assemble_vector(_form(q * geometry.dx)), n)
+        self._volumes /= self.comm.allreduce(self._volumes.sum())
+
+    def restored(self, phi: np.ndarray, residual: np.ndarray) -> np.ndarray:
+        """phi corrected for the residual that it leaves, owned values of both. Raises SolveFailed."""
+        self._residual.array[:] = residual
+        self._constants.remove(self._residual)
+        self._change.set(0.0)
+        self._linear.solve(self._residual, self._change)
+        corrected = phi + self._change.array_r
+        return corrected - self.comm.allreduce(self._volumes @ corrected)
 
 
 def _currents(U, W, intracellular, extracellular):

@@ -63,15 +63,15 @@ def fastest_rate(cells: Cells, comm: MPI.Comm) -> float:
 
 def require_resolved(entries: Sequence[Cells], dt: float, comm: MPI.Comm) -> None:
     """Raises InputError for every model for which steps of dt [ms] are beyond the stability of its upstroke, 2/rate."""
-    rates = {cells.model: fastest_rate(cells, comm) for cells in entries}
+    rates = [(cells.model, fastest_rate(cells, comm)) for cells in entries]
     findings = [
         f"time.dt_ep: {dt:g} ms is too long for {model}, whose potential reacts at {rate:.3g} / ms in its upstroke: "
         f"at most {2 / rate:.2g} ms"
-        for model, rate in rates.items()
+        for model, rate in rates
         if dt * rate > 2
     ]
     if findings:
-        raise InputError(*findings)
+        raise InputError(*dict.fromkeys(findings))
 
 
 def cell_digest(cells: Cells) -> str:
@@ -129,6 +129,10 @@ class Population:
             row[:] = v[at]
             kernel.watched_step(t, dt, "membrane_potential", FAST)
             v[at] = row
+
+    def have(self, label: str) -> bool:
+        """Whether all models have a state called `label`."""
+        return all(label in kernel.model.labels for kernel in self.kernels)
 
     def read(self, label: str, values: np.ndarray) -> None:
         """Write the state called `label` into values (n,)."""

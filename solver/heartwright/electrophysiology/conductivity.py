@@ -32,7 +32,9 @@ from heartwright.electrophysiology.spec import (
 from heartwright.errors import InputError
 from heartwright.linalg import JIT
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.select import select, select_cells
+from heartwright.mesh.select import nodes_of_cells, region_cells, select, select_cells
+from heartwright.mesh.speckle import speckle
+from heartwright.mesh.where import WhereRegion
 from heartwright.native import cache_folder
 from heartwright.parallel import together
 
@@ -198,13 +200,9 @@ def conductivity_fields(geometry: Geometry, spec: ElectrophysiologySpec, dt: flo
 
 def domain_fields(geometry: Geometry, spec: ElectrophysiologySpec) -> tuple[fem.Function, fem.Function]:
     """The same of the intra- and of the extracellular domain, the bath being part of the latter. Collective."""
-    intracellular, extracellular = (
-        _field(geometry, spec, lambda factor, axes=axes: factor**2 * axes, regions)
-        for axes, regions in (
-            (_along_axes(spec.conduction.intracellular), spec.regions),
-            (_along_axes(spec.conduction.extracellular), []),
-        )
-    )
+    inside, outside = _along_axes(spec.conduction.intracellular), _along_axes(spec.conduction.extracellular)
+    intracellular = _field(geometry, spec, lambda factor: factor**2 * inside, spec.regions)
+    extracellular = _field(geometry, spec, lambda factor: factor**2 * outside, [])
     if spec.bath:
         bath = ~muscle_of(geometry, spec)
         intracellular.x.array.reshape(-1, 3)[bath] = 0.0
@@ -213,11 +211,13 @@ def domain_fields(geometry: Geometry, spec: ElectrophysiologySpec) -> tuple[fem.
 
 
 def muscle_of(geometry: Geometry, spec: ElectrophysiologySpec) -> np.ndarray:
-    """Which local cells (n_cells,) are muscle: those that do not have all their nodes in the bath. Collective."""
+    """Which local cells (n_cells,) are muscle: neither of the bath's region nor with all nodes in it. Collective."""
     cells = geometry.V1.dofmap.list
     if spec.bath is None:
         return np.ones(len(cells), dtype=bool)
-    bath = select(geometry, spec.bath.where)[cells].all(axis=1)
+    where = spec.bath.where
+    by_region = isinstance(where, WhereRegion)
+    bath = region_cells(geometry, where) if by_region else select(geometry, where)[cells].all(axis=1)
     wet, dry = geometry.comm.allreduce(np.array([bath.sum(), (~bath).sum()]))
     if not wet:
         raise InputError("electrophysiology.bath: no cell of the mesh lies in it with all its nodes")
@@ -239,7 +239,7 @@ def _field(
     values[:] = _on_rank_0(geometry.comm, lambda: of_factor(1.0))
     if (fast := spec.fast_endocardium) is not None:
         layer = endocardial_layer(geometry, fast)
-        values[layer] = _on_rank_0(geometry.comm, lambda: of_factor(fast.speed_factor))
+        values[layer] = _on_rank_0(geometry.comm, lambda: of_factor(fast.speed_factor)) * burden(geometry, layer)
     values *= region_scale(geometry, regions)[:, None]
     return field
 
@@ -248,7 +248,11 @@ def region_scale(geometry: Geometry, regions: Sequence[Region]) -> np.ndarray:
     """The factor (local cells,) by which `regions` conduct less. Collective."""
     scale = np.ones(len(geometry.V1.dofmap.list))
     for region in regions:
-        scale[select_cells(geometry, region.where)] = region.conduction_scale
+        inside = select_cells(geometry, region.where)
+        if region.density < 1:
+            middles = geometry.points[geometry.V1.dofmap.list].mean(axis=1)
+            inside &= speckle(middles, region.grain, region.seed) < region.density
+        scale[inside] = region.conduction_scale
     return scale
 
 
@@ -260,6 +264,22 @@ def endocardial_layer(geometry: Geometry, fast: FastEndocardium) -> np.ndarray:
     tree = cKDTree(surface)
     touches = np.any(tree.query(nodes)[0] < 1e-9, axis=1)
     return touches | (tree.query(nodes.mean(axis=1))[0] <= fast.thickness)
+
+
+def burden(geometry: Geometry, layer: np.ndarray) -> float:
+    """How much more membrane the nodes of a layer charge than its own cells have: ∫ χ² dx over the volume of the layer.
+
+    χ is 1 at the nodes of the `layer` (local cells), 0 at all others: with consistent mass its inner nodes hold a third
+    of the elements beneath, which do not conduct fast. A wave in the layer is slower by the root of that. Collective.
+    """
+    chi, inside = fem.Function(geometry.V1), fem.Function(fem.functionspace(geometry.mesh, ("DG", 0)))
+    chi.x.array[:] = nodes_of_cells(geometry, layer)
+    inside.x.array[:] = layer
+    charged, own = (
+        geometry.comm.allreduce(fem.assemble_scalar(fem.form(f * geometry.dx, jit_options=JIT)))
+        for f in (chi**2, inside)
+    )
+    return float(charged / own)
 
 
 def _on_rank_0(comm: MPI.Comm, compute: Callable[[], np.ndarray]) -> np.ndarray:

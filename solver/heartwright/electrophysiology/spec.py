@@ -186,14 +186,20 @@ class Region(Spec):
     """A region whose conductivities are multiplied by `conduction_scale` (0: dead); later regions win.
 
     Of the bidomain's two domains it is the intracellular one: current still flows around dead cells.
+
+    With `density` below one only so large a share of it, in random patches of side `grain`: the same `seed` gives the
+    same patches on every mesh.
     """
 
     where: Where
     conduction_scale: Annotated[float, Field(ge=0)] = 1.0
+    density: Annotated[float, Field(ge=0, le=1)] = 1.0
+    grain: Annotated[Length, Field(gt=0)] = "1 mm"
+    seed: Annotated[int, Field(ge=0)] = 1
 
 
 class Bath(Spec):
-    """Blood or another fluid around the muscle, for the bidomain equation: cells with all their nodes in `where`."""
+    """Blood or another fluid around the muscle, for a bidomain: a region, or cells with all nodes in `where`."""
 
     where: Where
     conductivity: Annotated[Conductivity, Field(gt=0)] = "0.6 S/m"

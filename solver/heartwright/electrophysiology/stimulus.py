@@ -50,6 +50,10 @@ class Stimulation:
         self.current = np.zeros(n)  # uA/uF
         self._levels = (0.0,) * len(self.stimuli)
 
+    def scale_to(self, amplitude: float) -> None:
+        """Give every stimulus this amplitude [uA/uF]."""
+        self.stimuli = [(stimulus.replace(amplitude=amplitude), nodes) for stimulus, nodes in self.stimuli]
+
     def during(self, t: float, dt: float) -> bool:
         """Whether any stimulus is on in [t, t + dt]."""
         return any(overlap(stimulus, t, dt, self.onset, self.cycle) > 0 for stimulus, _ in self.stimuli)

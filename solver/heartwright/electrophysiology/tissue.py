@@ -19,6 +19,7 @@ from heartwright.electrophysiology.quadratic import Quadratic
 from heartwright.electrophysiology.repolarisation import Repolarisation
 from heartwright.electrophysiology.spec import HIS, LUMPED, ElectrophysiologySpec
 from heartwright.electrophysiology.stimulus import Stimulation
+from heartwright.electrophysiology.upstrokes import Upstrokes, filaments
 from heartwright.errors import SolveFailed
 from heartwright.mesh import rows
 from heartwright.mesh.geometry import Geometry
@@ -107,7 +108,8 @@ class Tissue:
         self._activation = fem.Function(geometry.V1, name="activation")
         self.activation = self._activation.x.array
         self.activation[:] = np.nan
-        self._cycle, self._quiet = np.zeros(1), np.zeros(1)
+        self.upstrokes = Upstrokes(self.n, geometry.comm)
+        self._t, self._cycle, self._quiet = np.zeros(1), np.zeros(1), np.zeros(1)
         self._before, self._middle = self._v.copy(), self._v.copy()
         self._repolarisation = Repolarisation(self._v)
         self.repolarisation = self._repolarisation.times
@@ -119,7 +121,10 @@ class Tissue:
         """
         if self.junctions:
             self.junctions.fire(t, dt)
-        quiet = self._quiet[0] and not any(source.during(t, dt) for source in self.sources)
+        stimulated = any(source.during(t, dt) for source in self.sources)
+        if stimulated:
+            self.upstrokes.stimulated(t + dt)
+        quiet = self._quiet[0] and not stimulated
         substeps = math.ceil(dt / (self.dt * (QUIET_STEPS if quiet else 1)) - 1e-9)
         h = dt / substeps
         self._begin_cycle(t)
@@ -130,6 +135,7 @@ class Tissue:
             last = k == substeps
             self._react(t + (k - 0.5) * h, h / 2 if last else h)
             self._mark(t + k * h, h, last)
+        self._t[0] = t + dt
         self._repolarisation.mark(t, dt, self._v, np.isfinite(self.activation[: self.n]))
         if self.junctions:
             self.junctions.listen(t, dt, self._v)
@@ -157,6 +163,14 @@ class Tissue:
         vector.scatter_forward()
         return vector.array
 
+    def phase(self) -> np.ndarray:
+        """Phase at the nodes, ghosts included: 0 at the upstroke, 2 pi one cycle later. Collective."""
+        return self.with_ghosts(self.upstrokes.phase(self._t[0], self.period))
+
+    def filament_cells(self) -> int:
+        """How many cells lie on the core of a rotating wave. Collective."""
+        return self.geometry.comm.allreduce(int(filaments(self.phase(), self.geometry.V1.dofmap.list).sum()))
+
     def ecg(self) -> dict[str, float]:
         """The twelve leads [mV]; none where there are no electrodes. Collective."""
         return self._ecg.leads(self._v) if self._ecg else {}
@@ -177,7 +191,8 @@ class Tissue:
         }
 
     def state(self) -> State:
-        own = {"v": self.v.x.array, "activation": self.activation, "cycle": self._cycle, "quiet": self._quiet}
+        own = {"v": self.v.x.array, "activation": self.activation}
+        own |= {"t": self._t, "cycle": self._cycle, "quiet": self._quiet} | self.upstrokes.state()
         network = self.junctions.state() if self.junctions else {}
         return own | self._repolarisation.state() | self.cells.state() | self.diffusion.state() | network
 
@@ -186,7 +201,7 @@ class Tissue:
         cells = {
             name: Rows(own.keys[at], axis=1) for name, at in zip(self.cells.state(), self.cells.nodes, strict=True)
         }
-        times = dict.fromkeys(self._repolarisation.state(), own)
+        times = dict.fromkeys([*self._repolarisation.state(), *self.upstrokes.nodal()], own)
         solver = rows.of_vertices(self.geometry, self.diffusion.nodes)
         rates = dict.fromkeys(self.diffusion.state(), Rows(solver.keys, axis=1))
         return {"v": every, "activation": every} | times | rates | cells
@@ -218,9 +233,11 @@ class Tissue:
                 self._before += self._v
                 self._before *= 0.5
             rose = np.flatnonzero((self._before > THRESHOLD) & (self._middle <= THRESHOLD))
-            rose = rose[np.isnan(self.activation[rose])]
             old, new = self._middle[rose], self._before[rose]
-            self.activation[rose] = t - dt + dt * (THRESHOLD - old) / (new - old)
+            times = t - dt + dt * (THRESHOLD - old) / (new - old)
+            self.upstrokes.note(rose, times)
+            first = np.isnan(self.activation[rose])
+            self.activation[rose[first]] = times[first]
             self._middle, self._before = self._before, self._middle
 
     def _check(self, dt: float) -> None:

@@ -127,6 +127,7 @@ class Fields:
         """Lay out the file with all datasets it does not have yet; nothing is written into them."""
         partial = self.h5.with_suffix(".h5.partial")
         with storing(self.h5):
+            partial.unlink(missing_ok=True)  # of a run that was killed right here
             if self.h5.exists():
                 shutil.copyfile(self.h5, partial)
             layout.allocate(partial, self._shapes(), {"axes": self.axes})

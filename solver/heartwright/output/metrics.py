@@ -29,6 +29,8 @@ def of_last_beat(series: Series, period: float) -> dict[str, Metric]:
         found |= _ecg(beat["time"], leads)
     if "lv_twist" in beat:
         found |= _strains(beat)
+    if "reentry_cycle_length" in series:
+        found["reentry_cycle_length"] = {"value": float(series["reentry_cycle_length"][-1]), "unit": "ms"}
     if "blood_volume" in series:
         blood = series["blood_volume"]
         found["volume_error"] = {"value": float(np.max(abs(blood / blood[0] - 1))), "unit": "1"}

@@ -64,6 +64,7 @@ NAMES = {
     "qt": "QT interval",
     "jtp": "end of QRS to T peak",
     "tpe": "T peak to T end",
+    "reentry_cycle_length": "cycle length of re-entry",
     "volume_error": "blood volume gained or lost, relative",
     "cavity_error": "3D against 0D cavity volume, relative",
     "steps": "time steps",
@@ -78,10 +79,11 @@ def write(folder: Path) -> Path:
     """
     run, trace = _load(folder)
     (folder / "plots").mkdir(exist_ok=True)
-    figures = [
-        _figure(folder, "Wiggers diagram", "wiggers", plots.wiggers(trace), "Dashed lines: mitral and aortic valve."),
-        _figure(folder, "Pressure–volume loops", "pv_loops", plots.pv_loops({folder.name: trace})),
-    ]
+    figures = []
+    if "lv_pressure" in trace:
+        note = "Dashed lines: mitral and aortic valve."
+        figures.append(_figure(folder, "Wiggers diagram", "wiggers", plots.wiggers(trace), note))
+        figures.append(_figure(folder, "Pressure–volume loops", "pv_loops", plots.pv_loops({folder.name: trace})))
     if plots.leads_of(trace):
         note = "25 mm/s, 10 mm/mV: a small square is 40 ms and 0.1 mV."
         figures.append(_figure(folder, "ECG", "ecg", plots.ecg({folder.name: trace}), note))
@@ -106,10 +108,10 @@ def compare(first: Path, second: Path, target: Path) -> Path:
     (run_a, trace_a), (run_b, trace_b) = _load(first), _load(second)
     names = (first.name, second.name) if first.name != second.name else (str(first), str(second))
     runs = dict(zip(names, (trace_a, trace_b), strict=True))
-    figures = [
-        {"title": "Pressure–volume loops", "png": _encode(plots.pv_loops(runs)), "note": ""},
-        {"title": "Left ventricle over time", "png": _encode(plots.traces(runs)), "note": ""},
-    ]
+    figures = []
+    if "lv_pressure" in trace_a and "lv_pressure" in trace_b:
+        figures.append({"title": "Pressure–volume loops", "png": _encode(plots.pv_loops(runs)), "note": ""})
+        figures.append({"title": "Left ventricle over time", "png": _encode(plots.traces(runs)), "note": ""})
     if plots.leads_of(trace_a) and plots.leads_of(trace_a) == plots.leads_of(trace_b):
         figures.append({"title": "ECG", "png": _encode(plots.ecg(runs)), "note": ""})
     rows = list(differences(run_a["metrics"], run_b["metrics"]))

@@ -8,12 +8,14 @@ from heartwright.spec import Spec
 from heartwright.units import Time
 
 Every = Annotated[Time, Field(gt=0)]
-FieldName = Literal["v", "phi_e", "calcium", "activation", "repolarisation", "apd90", "u", "active_tension"]
+FieldName = Literal[
+    "v", "phi_e", "calcium", "activation", "repolarisation", "apd90", "phase", "cycle_length", "u", "active_tension"
+]
 
 
 class FieldsSpec(Spec):
     """Nodal fields for ParaView: v and, of the bidomain, phi_e [mV], calcium [mM], activation, repolarisation and
-    apd90 [ms], u [mm], active_tension [kPa]."""
+    apd90 [ms], phase (0 at the upstroke, 2 pi a cycle later), cycle_length [ms], u [mm], active_tension [kPa]."""
 
     every: Every = "10 ms"
     of: tuple[FieldName, ...] = ("v", "u", "activation", "active_tension")
