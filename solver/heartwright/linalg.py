@@ -34,24 +34,26 @@ PRESETS: dict[str, dict[str, object]] = {
     | {"fieldsplit_1_pc_hypre_boomeramg_agg_nl": 1},
     # Tangents of the solid, symmetric (or nearly, inside a modified Newton): MUMPS, factored once and reused while it
     # converges well. It may take 60 % more memory than it estimates: with its own 20 % large hearts fail now and then.
-    # Factors are block low-rank (Amestoy et al. 2019, doi:10.1145/3242094), exact to 1e-3: a fifth less time, and what
-    # they lack the iteration makes up for.
     "ldl": {
         "ksp_type": "preonly",
         "pc_type": "cholesky",
         "pc_factor_mat_solver_type": "mumps",
         "mat_mumps_icntl_14": 60,
-        "mat_mumps_icntl_35": 2,
-        "mat_mumps_cntl_7": 1e-3,
     },
     # The same tangents where factors would not fit: smoothed aggregation that knows the rigid motions (Vanek, Mandel
     # and Brezina 1996, doi:10.1007/BF02238511). FGMRES stops by the true residual.
     "amg": {"ksp_type": "fgmres", "ksp_gmres_restart": 60, "pc_type": "gamg"},
 }
+# The same with block low-rank factors (Amestoy et al. 2019, doi:10.1145/3242094), exact to 1e-3: a fifth less time, and
+# what they lack the iteration makes up for. Not of saddle points, whose first increments then lead astray.
+PRESETS["ldl_low_rank"] = PRESETS["ldl"] | {"mat_mumps_icntl_35": 2, "mat_mumps_cntl_7": 1e-3}
 # The same by one rank alone: on four and more, MUMPS adds in the order in which messages arrive, so that the last bits
 # differ from run to run.
-PRESETS["ldl_alone"] = {"ksp_type": "preonly", "pc_type": "telescope"}
-PRESETS["ldl_alone"] |= {f"telescope_{key}": value for key, value in PRESETS["ldl"].items()}
+PRESETS |= {
+    f"{name}_alone": {"ksp_type": "preonly", "pc_type": "telescope"}
+    | {f"telescope_{key}": value for key, value in PRESETS[name].items()}
+    for name in ("ldl", "ldl_low_rank")
+}
 
 INEXACT = 1e-6  # of the true residual: what an iterative solver may leave of a step of Newton's method
 

@@ -33,7 +33,7 @@ def test_a_beat_is_the_same_with_multigrid_as_with_factors(monkeypatch):
     factors = Solid(geometry, MechanicsSpec(), mesh.fibres, {"lv": "lv_endo"}, 1.0)
     monkeypatch.setattr(balance, "FACTORED", 0)
     multigrid = Solid(geometry, MechanicsSpec(), mesh.fibres, {"lv": "lv_endo"}, 1.0)
-    assert (factors.newton.linear.preset, multigrid.newton.linear.preset) == ("ldl", "amg")
+    assert (factors.newton.linear.preset, multigrid.newton.linear.preset) == ("ldl_low_rank", "amg")
     factors.inflate({"lv": 4 * MMHG})
     restore([multigrid], snapshot([factors]))
     for solid in (factors, multigrid):

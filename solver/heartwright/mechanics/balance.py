@@ -84,9 +84,10 @@ class Balance:
     @property
     def preset(self) -> str:
         """The solver of K, see `linalg.PRESETS`; every term but the pressure on the rims has a potential."""
-        if self.spec.newton.reproducible:
-            return "ldl_alone"
-        return "amg" if self.n_dofs > FACTORED and not self.incompressible else "ldl"
+        if self.n_dofs > FACTORED and not (self.incompressible or self.spec.newton.reproducible):
+            return "amg"
+        factors = "ldl" if self.incompressible else "ldl_low_rank"
+        return f"{factors}_alone" if self.spec.newton.reproducible else factors
 
     def tangent(self) -> None:
         """Bring K to dr/du at the present u."""
