@@ -120,7 +120,7 @@ def draw(cases: list[str], published_curves: dict[str, dict[str, np.ndarray]]) -
             if others:
                 axis.plot(SAMPLES, np.mean(list(others.values()), axis=0)[:, i, k], "k--", lw=1)
             axis.plot(table[:, 0], table[:, 1 + 3 * i + k], "C3", lw=1.5)
-            axis.set_title(f"{case}: {names[1 + 3 * i + k]}", fontsize=9)
+            axis.set_title(f"case {case}, {names[1 + 3 * i + k]}", fontsize=9)
     for axis in axes[-1]:
         axis.set_xlabel("time [s]")
     figure.savefig(HERE / "curves.png", dpi=80)

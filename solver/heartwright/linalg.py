@@ -44,11 +44,16 @@ PRESETS: dict[str, dict[str, object]] = {
         "mat_mumps_icntl_35": 2,
         "mat_mumps_cntl_7": 1e-3,
     },
+    # The same tangents where factors would not fit: smoothed aggregation that knows the rigid motions (Vanek, Mandel
+    # and Brezina 1996, doi:10.1007/BF02238511). FGMRES stops by the true residual.
+    "amg": {"ksp_type": "fgmres", "ksp_gmres_restart": 60, "pc_type": "gamg"},
 }
 # The same by one rank alone: on four and more, MUMPS adds in the order in which messages arrive, so that the last bits
 # differ from run to run.
 PRESETS["ldl_alone"] = {"ksp_type": "preonly", "pc_type": "telescope"}
 PRESETS["ldl_alone"] |= {f"telescope_{key}": value for key, value in PRESETS["ldl"].items()}
+
+INEXACT = 1e-6  # of the true residual: what an iterative solver may leave of a step of Newton's method
 
 JIT = forms.options()
 
@@ -64,7 +69,7 @@ class Linear:
     def __init__(
         self, A: PETSc.Mat, preset: str, equation: str, rtol: float = 1e-10, atol: float = 1e-50, max_it: int = 1000
     ):
-        self.equation = equation
+        self.equation, self.preset = equation, preset
         self.ksp = PETSc.KSP().create(A.comm)
         self.ksp.setOperators(A)
         prefix = f"heartwright_{next(_count)}_"
@@ -76,6 +81,16 @@ class Linear:
             PETSc.Options(prefix)[key] = value
         self.ksp.setTolerances(rtol=rtol, atol=atol, max_it=max_it)
         self.ksp.setFromOptions()
+
+    def renew(self) -> PETSc.PC:
+        """Factor the matrix at its present values, or coarsen it; solves reuse that until it is renewed again."""
+        A, pc = self.ksp.getOperators()[0], self.ksp.getPC()
+        P = _unsymmetric(A) if self.preset == "amg" else A
+        pc.setReusePreconditioner(False)
+        self.ksp.setOperators(A, P)
+        self.ksp.setUp()
+        pc.setReusePreconditioner(True)
+        return pc
 
     def solve(self, b: PETSc.Vec, x: PETSc.Vec) -> int:
         """Solve into `x` (its content is the first guess of iterative presets); returns the iteration count."""
@@ -92,6 +107,21 @@ class Linear:
         for key in self._options:
             del options[key]
         self.ksp.destroy()
+
+
+def _unsymmetric(A: PETSc.Mat) -> PETSc.Mat:
+    """A copy of A, of which only one triangle is stored, with both: the aggregation wants whole rows."""
+    P = A.convert(PETSc.Mat.Type.AIJ, PETSc.Mat())  # without a second matrix A itself is converted
+    P.setBlockSize(A.getBlockSize())
+    P.setNearNullSpace(A.getNearNullSpace())
+    return P
+
+
+def rigid_motions(A: PETSc.Mat, points: np.ndarray) -> None:
+    """Tell A, whose unknowns are displacements of this rank's `points` (n, 3), what multigrid must not lose."""
+    x = PETSc.Vec().createMPI((points.size, None), bsize=3, comm=A.comm)
+    x.array[:] = points.ravel()
+    A.setNearNullSpace(PETSc.NullSpace().createRigidBody(x))
 
 
 def only_up_to(kernel: np.ndarray, A: PETSc.Mat) -> PETSc.NullSpace:
@@ -184,8 +214,7 @@ class LaggedNewton:
     def __init__(self, K: PETSc.Mat, r: PETSc.Vec, borders: int, preset: str, equation: str, memory: int = 5):
         K.setOption(PETSc.Mat.Option.SYMMETRIC, True)
         self.K, self.r, self.equation = K, r, equation
-        self.linear = Linear(K, preset, equation)
-        self.linear.ksp.getPC().setReusePreconditioner(True)
+        self.linear = Linear(K, preset, equation, rtol=INEXACT)
         self.du = r.duplicate()
         self.Z = [r.duplicate() for _ in range(borders)]
         self.mixing = Mixing(K.comm.tompi4py(), r.getLocalSize() + borders, borders, memory)
@@ -244,11 +273,7 @@ class LaggedNewton:
     def _factor(self, problem: Nonlinear, C: Sequence[PETSc.Vec]) -> None:
         """A new K, its factors, and Z."""
         problem.tangent()
-        pc = self.linear.ksp.getPC()
-        pc.setReusePreconditioner(False)
-        self.linear.ksp.setOperators(self.K)
-        self.linear.ksp.setUp()
-        pc.setReusePreconditioner(True)
+        pc = self.linear.renew()
         if pc.getFailedReason():
             raise self._failed(problem, f"factorisation failed{_mumps_report(pc)}")
         for row, z in zip(C, self.Z, strict=True):

@@ -335,6 +335,7 @@ def build(scenario: Scenario, comm: MPI.Comm) -> Preparation:
     tissue = Tissue(fine, scenario.electrophysiology, fibres, time_.dt_ep, time_.av_delay, time_.cycle_length)
     if scenario.mechanics is None:
         return Preparation(tissue, fibres[0])
+    memory.require(geometry.quadratic_unknowns(), comm)
     cavities = scenario.circulation.cavities
     return Heart(
         tissue=tissue,

@@ -49,3 +49,11 @@ def test_s1_alone_makes_a_wave_that_passes(tmp_path):
     described = scenario.load(CONFIGS / "arrhythmia/spiral.yaml", overrides).resolve()
     simulation.run(described, tmp_path / "run", MPI.COMM_WORLD)
     assert np.isnan(series.read(tmp_path / "run" / "series.csv")["reentry_cycle_length"]).all()
+
+
+def test_an_ablation_line_prevents_it(tmp_path):
+    overrides = ["output.report=false", "time.end=900 ms"]
+    described = scenario.load(CONFIGS / "devices/ablation.yaml", overrides).resolve()
+    simulation.run(described, tmp_path / "run", MPI.COMM_WORLD)
+    found = json.loads((tmp_path / "run" / "run.json").read_text())["metrics"]["reentry_cycle_length"]["value"]
+    assert found is None

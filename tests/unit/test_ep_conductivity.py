@@ -65,6 +65,14 @@ def test_the_element_length_of_a_box_is_the_side_of_its_cubes():
     assert conductivity.element_length(box((4, 3, 2), 0.5)) == 0.5
 
 
+@pytest.mark.parametrize("elements", [1, 2])
+def test_the_inner_nodes_of_a_layer_hold_a_third_of_an_element_more(elements):
+    """χ falls from 1 to 0 over the next element, where ∫ χ² is a third of its volume."""
+    geometry = box((4.0, 4.0, 4.0), 1.0)
+    layer = geometry.points[geometry.V1.dofmap.list][:, :, 2].max(axis=1) < elements + 0.5
+    assert conductivity.burden(geometry, layer) == pytest.approx(1 + 1 / (3 * elements))
+
+
 def test_layer_and_scar_end_up_in_the_field():
     geometry = build(MeshSpec(generate=Slab(lengths=(12.0, 6.0, 6.0), size=1.5)), MPI.COMM_SELF)
     spec = ElectrophysiologySpec(
@@ -74,7 +82,8 @@ def test_layer_and_scar_end_up_in_the_field():
     )
     fibre = conductivity.conductivity_fields(geometry, spec, 0.05).x.array.reshape(-1, 3)[:, 0]
     x = geometry.points[geometry.V1.dofmap.list][:, :, 0].mean(axis=1)
-    assert fibre[x < 1.5] == pytest.approx(4 * 0.17)
+    layer = conductivity.endocardial_layer(geometry, spec.fast_endocardium)
+    assert fibre[x < 1.5] == pytest.approx(4 * 0.17 * conductivity.burden(geometry, layer))
     assert fibre[(x > 4.5) & (x < 8)] == pytest.approx(0.17)
     assert not fibre[x > 10].any()
 

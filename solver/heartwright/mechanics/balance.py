@@ -7,11 +7,13 @@ from dolfinx.fem import petsc as fem_petsc
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from heartwright.linalg import JIT
+from heartwright.linalg import JIT, rigid_motions
 from heartwright.mechanics.incompressible import Incompressible
 from heartwright.mechanics.muscle import Muscle
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mechanics.storage import SaddlePointMatrix, SymmetricMatrix
+
+FACTORED = 300_000  # unknowns: beyond, factors take more time and memory than multigrid
 
 
 class Balance:
@@ -46,6 +48,8 @@ class Balance:
             self.matrix = SymmetricMatrix(self.V, everywhere, fixed)
         self.place = self.matrix.places(muscle.nodes)
         self.forces, self.K = la.create_petsc_vector(self.V.dofmap.index_map, 3), self.matrix.petsc
+        if not incompressible:
+            rigid_motions(self.K, self.V.tabulate_dof_coordinates()[: self.V.dofmap.index_map.size_local])
         self.r = self.K.createVecLeft()
         self.moving = slice(self.forces.getLocalSize())  # of the local unknowns, those of u; what follows is of q
         own = fixed[fixed < self.V.dofmap.index_map.size_local]
@@ -80,7 +84,9 @@ class Balance:
     @property
     def preset(self) -> str:
         """The solver of K, see `linalg.PRESETS`; every term but the pressure on the rims has a potential."""
-        return "ldl_alone" if self.spec.newton.reproducible else "ldl"
+        if self.spec.newton.reproducible:
+            return "ldl_alone"
+        return "amg" if self.n_dofs > FACTORED and not self.incompressible else "ldl"
 
     def tangent(self) -> None:
         """Bring K to dr/du at the present u."""
