@@ -184,7 +184,17 @@ configure_dpkg() {
     ln -s true "$ROOT/usr/bin/py3compile" # bytecode is compiled at the end, on all cores
 }
 
+# Packages of services expect to be started, and munge to make its key as a user of its own, which the root, having one
+# user only, refuses. Nothing is started in the root, and the key is there already; who starts munged brings their own.
+configure_services() {
+    printf '#!/bin/sh\nexit 101\n' >"$ROOT/usr/sbin/policy-rc.d"
+    chmod +x "$ROOT/usr/sbin/policy-rc.d"
+    mkdir -m 700 "$ROOT/etc/munge"
+    head -c 1024 /dev/urandom >"$ROOT/etc/munge/munge.key"
+}
+
 debian_packages() {
+    configure_services
     in_root apt-get update
     # shellcheck disable=SC2046 # a list of words
     in_root apt-get install -y $("$HERE/list.sh" debian)

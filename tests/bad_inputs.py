@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import h5py
 import numpy as np
 
 import heart
@@ -15,6 +16,7 @@ from cup import cup, write
 from heartwright.mesh.raw import RawMesh
 
 FILE = "mesh: {file: heart.msh, unit: mm, regions: {base: 11, epi: 12, lv_endo: 13}}"
+HDF5 = FILE.replace("heart.msh", "heart.h5")
 MESH = "mesh: {generate: {type: ellipsoid, size: 16 mm}, refine: 1}"
 STIMULUS = "{name: lv, where: lv_endo}"
 HOLZAPFEL = "passive: {type: holzapfel_ogden, a: 10 kPa, b: 1}"
@@ -55,6 +57,23 @@ def truncated(folder: Path) -> None:
     write(cup(), folder / "heart.msh", "2.2")
     data = (folder / "heart.msh").read_bytes()
     (folder / "heart.msh").write_bytes(data[: len(data) * 2 // 3])
+
+
+def hdf5(change: Callable[[h5py.File], object]) -> Callable[[Path], None]:
+    """A mesh of DOLFIN's kind whose points are what `change` makes of them."""
+
+    def make(folder: Path) -> None:
+        with h5py.File(folder / "heart.h5", "w") as file:
+            file["mesh/topology"] = cup().cells
+            change(file)
+
+    return make
+
+
+def cut_short(folder: Path) -> None:
+    hdf5(lambda file: file.create_dataset("mesh/coordinates", data=cup().points))(folder)
+    data = (folder / "heart.h5").read_bytes()
+    (folder / "heart.h5").write_bytes(data[: len(data) // 2])
 
 
 def linked(folder: Path) -> None:
@@ -152,6 +171,15 @@ CASES = [
     Bad(21, "unknown suffix", ("cannot read '.stp' files; expected .msh",),
         {MESH: FILE.replace("heart.msh", "heart.stp")}, make=content("heart.stp", b"x"), command="run"),
     Bad(22, "truncated mesh", ("heart.msh",), {MESH: FILE}, make=truncated, command="run"),
+    Bad(23, "truncated HDF5", ("heart.h5 is truncated or damaged",), {MESH: HDF5}, make=cut_short, command="run"),
+    Bad(24, "HDF5 that links elsewhere", ("link to another file (/etc/passwd); refused",), {MESH: HDF5}, make=hdf5(
+        lambda f: f.__setitem__("mesh/coordinates", h5py.ExternalLink("/etc/passwd", "/x"))), command="run"),
+    Bad(24, "HDF5 with another file's bytes", ("keeps its numbers in another file; refused",), {MESH: HDF5}, make=hdf5(
+        lambda f: f.create_dataset("mesh/coordinates", (10, 3), "f8", external=[("/etc/passwd", 0, 240)])),
+        command="run"),
+    Bad(25, "HDF5 bomb", ("declares 2.4e+04 GB in a file of", "refused"), {MESH: HDF5}, make=hdf5(
+        lambda f: f.create_dataset("mesh/coordinates", (10**12, 3), "f8", chunks=(10**4, 3), compression="gzip")),
+        command="run"),
     mesh(26, "cell without its point", "heart.vtu", damage=lambda raw: raw.but(points=raw.points[:-1])),
     mesh(27, "point at nan", "1 point without finite coordinates", damage=lambda raw: moved(raw, 7, [np.nan, 0, 0])),
     mesh(28, "inverted cells", "are inverted", "fix: [orientation]", damage=lambda raw: cells(raw, inverted)),
@@ -192,8 +220,8 @@ CASES = [
     Bad(48, "name that is code", ("name",), edited("title: one small ventricle", "name: int main(){}")),
     Bad(49, "negative compliance", ("systemic_arteries.C is -1 mL/mmHg; must be > 0",), edited(
         "circulation: {", "circulation: {parameters: {systemic_arteries.C: -1 mL/mmHg}, "), command="run"),
-    Bad(49, "unknown parameter", ("systemic_arteries.Z",), edited(
-        "circulation: {", "circulation: {parameters: {systemic_arteries.Z: 1}, "), command="run"),
+    Bad(49, "unknown parameter", ("systemic_arteries.Y",), edited(
+        "circulation: {", "circulation: {parameters: {systemic_arteries.Y: 1}, "), command="run"),
     Bad(49, "chamber that is none", ("circulation.cavities",), edited("{lv: lv_endo}", "{left: lv_endo}")),
 ]  # fmt: skip
 

@@ -19,7 +19,9 @@ def box(lengths: tuple[float, float, float], h: float, comm: MPI.Comm = MPI.COMM
     )
     mesh.topology.create_entities(2)
     nothing = np.zeros(0, dtype=np.int32)
-    return Geometry(mesh, dmesh.meshtags(mesh, 2, nothing, nothing), {}, {}, np.arange(len(mesh.geometry.x)))
+    return Geometry(
+        mesh, dmesh.meshtags(mesh, 2, nothing, nothing), {}, {}, np.asarray(mesh.geometry.input_global_indices)
+    )
 
 
 def at(geometry: Geometry, values: np.ndarray, points: np.ndarray) -> np.ndarray:

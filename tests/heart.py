@@ -58,6 +58,25 @@ sys.exit(cli.main(sys.argv[1:]))
 """
 
 
+# The same, signalled before the heart is filled.
+SIGNALLED_EARLY = """
+import os, sys
+from mpi4py import MPI
+from heartwright import cli
+from heartwright.coupling.electromechanics import Heart
+
+fill = Heart.fill
+
+def signal_and_fill(self, say):
+    if MPI.COMM_WORLD.rank == {rank}:
+        os.kill(os.getpid(), {signal})
+    return fill(self, say)
+
+Heart.fill = signal_and_fill
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
 class Run(NamedTuple):
     """A run that has ended: its folder, and what it returned and printed."""
 
@@ -88,9 +107,10 @@ def command(ranks: int, *arguments: str, timeout: float = 300) -> subprocess.Com
 
 
 def signalled(ranks: int, signal: int, rank: int, step: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command line, one of whose ranks gets a signal as soon as the clock has reached a step."""
+    """The command line, one of whose ranks gets a signal as soon as the clock has reached a step; 0: before that."""
+    text = SIGNALLED if step else SIGNALLED_EARLY
     with tempfile.NamedTemporaryFile("w", suffix=".py") as program:
-        program.write(SIGNALLED.format(signal=int(signal), rank=rank, step=step))
+        program.write(text.format(signal=int(signal), rank=rank, step=step))
         program.flush()
         return mpi.run(ranks, [program.name, *arguments], timeout=300)
 

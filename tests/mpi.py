@@ -1,12 +1,15 @@
 """Start MPI ranks from a test, with a time limit that leaves nothing running."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -39,21 +42,33 @@ def run(
     """
     arguments = ["-m", "mpi4py", "-c", program] if isinstance(program, str) else list(program)
     command = ["mpirun", "-n", str(ranks), sys.executable, *arguments]
-    with subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=environment(ranks, env or {}),
-        text=True,
-        start_new_session=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
+    # mpirun names a folder by its process number and refuses to start where a killed one of that number left its own.
+    with (
+        tempfile.TemporaryDirectory(prefix="mpi-", ignore_cleanup_errors=True) as folder,
+        subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=environment(ranks, {"TMPDIR": folder, **(env or {})}),
+            text=True,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process,
+    ):
         try:
             out, err = process.communicate(timeout=timeout)
         finally:
             end_session(process.pid)
     return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def answer(ranks: int, program: str) -> Any:
+    """What a text of Python, which may import the tests' helpers, prints as its last line, in JSON."""
+    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    done = run(ranks, program, timeout=300, env={"PYTHONPATH": os.pathsep.join(filter(None, paths))})
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def environment(ranks: int, extra: Mapping[str, str]) -> dict[str, str]:

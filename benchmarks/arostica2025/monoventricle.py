@@ -101,14 +101,17 @@ def tension(t: np.ndarray) -> np.ndarray:
     return solve_ivp(rate, (t[0], t[-1]), [0.0], t_eval=t, method="Radau", max_step=5.0, rtol=1e-8).y[0]
 
 
-def pressure(t: np.ndarray) -> np.ndarray:
-    """p(t) [kPa]: p' = -|b| p + 16 max(b, 0) + 7 max(g, 0), b = 5 f - 30 (1 - f) + 5 g + 1 per second."""
+def pressure(t: np.ndarray, pre=(5.0, 7.0), mid=(1.0, 16.0)) -> np.ndarray:
+    """p(t) [kPa]: p' = -|b| p + s_mid max(b, 0) + s_pre max(g, 0), b = 5 f - 30 (1 - f) + a_pre g + a_mid per second.
+
+    pre, mid: (a, s) before and during systole, in 1/s and kPa.
+    """
 
     def rate(t, p):
         g = _smooth(484.0 - t)
         f = _smooth(t - 170.0) * g
-        b = (5.0 * f - 30.0 * (1 - f) + 5.0 * g + 1.0) * 1e-3
-        return -abs(b) * p + 16.0 * max(b, 0.0) + 7e-3 * max(g, 0.0)
+        b = (5.0 * f - 30.0 * (1 - f) + pre[0] * g + mid[0]) * 1e-3
+        return -abs(b) * p + mid[1] * max(b, 0.0) + 1e-3 * pre[1] * max(g, 0.0)
 
     return solve_ivp(rate, (t[0], t[-1]), [0.0], t_eval=t, method="Radau", max_step=5.0, rtol=1e-8).y[0]
 
@@ -120,19 +123,23 @@ def spec(case: str) -> MechanicsSpec:
         Robin(where="base", stiffness=0.1, damping=5.0, direction="full"),
     ]
     if case != "0A":
-        boundaries.append(SurfacePressure(where="lv_endo", value=_curve(pressure)))
+        boundaries.append(SurfacePressure(where="lv_endo", value=curve(pressure(TIMES))))
+    return muscle(boundaries, 0.0 if case == "0B" else curve(tension(TIMES)))
+
+
+def muscle(boundaries: list, active_stress: float | Curve) -> MechanicsSpec:
     return MechanicsSpec(
         passive=MUSCLE,
         bulk_modulus=1000.0,
         viscosity=100.0,
         density=1.0,
         boundaries=boundaries,
-        active_stress=0.0 if case == "0B" else _curve(tension),
+        active_stress=active_stress,
     )
 
 
-def _curve(function) -> Curve:
-    return Curve(times=tuple(TIMES.tolist()), values=tuple(function(TIMES).tolist()))
+def curve(values: np.ndarray) -> Curve:
+    return Curve(times=tuple(TIMES.tolist()), values=tuple(values.tolist()))
 
 
 def solid(raw: RawMesh | None, case: str) -> Solid:

@@ -5,11 +5,7 @@ Rewrites result.json.
 """
 
 import argparse
-import datetime
-import json
-import os
-import platform
-import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -23,7 +19,10 @@ from heartwright.mesh.fibres import directions
 from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import FibresBayer, MeshSpec
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from result import row, write  # noqa: E402
+
 REGIONS = {"lv_endo": 13, "rv_endo": 14, "epi": 12, "base": 11}
 
 
@@ -75,33 +74,8 @@ def main() -> None:
     for title, fast in (("septal stimulus", False), ("septal stimulus, fast endocardium", True)):
         mean, total, quick, slow = compare(geometry, fibres, fast)
         source = f"total {total:.1f} ms; eikonal {quick:.2f} s, monodomain {slow:.0f} s"
-        ok = bool(mean <= 5)
-        rows.append(
-            {
-                "what": f"{title}: mean difference of total activation time",
-                "value": round(mean, 3),
-                "unit": "%",
-                "low": None,
-                "high": 5,
-                "ok": ok,
-                "source": source,
-            }
-        )
-    if MPI.COMM_WORLD.rank:
-        return
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True)  # noqa: S607
-    result = {
-        "name": "eikonal_geo1",
-        "commit": commit.stdout.strip(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "date": datetime.date.today().isoformat(),
-        "ranks": MPI.COMM_WORLD.size,
-        "command": "python3 benchmarks/eikonal_geo1/run.py MESH" + f" --refine {given.refine}" * bool(given.refine),
-        "rows": rows,
-    }
-    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-    for r in rows:
-        print("ok  " if r["ok"] else "FAIL", r["what"], r["value"], r["unit"], r["source"])
+        rows.append(row(f"{title}: mean difference of total activation time", mean, "%", source, high=5))
+    write(__file__, rows, "MESH" + f" --refine {given.refine}" * bool(given.refine))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,8 @@ one go on one machine, codes taking turns. Works under mpirun without --peer. Re
 
 import argparse
 import ctypes
-import datetime
 import json
 import os
-import platform
 import re
 import statistics
 import subprocess
@@ -26,9 +24,10 @@ from heartwright.odes.codegen import generate
 from heartwright.odes.kernel import TABLE, Kernel
 from heartwright.odes.model import list_models, read
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "niederer2011"))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "niederer2011")]
 import run as niederer  # noqa: E402
+from result import row, write  # noqa: E402
 
 TOLERANCE = 1e-3  # mV, what the peer's relative tolerance of 1e-5 leaves of 85 mV
 MODELS = {"ten Tusscher-Panfilov": "tentusscher_panfilov_2006", "ToR-ORd dynCl": "tomek_2020_dyncl"}
@@ -114,7 +113,7 @@ def kernel_rows() -> list[dict]:
                     f"memory: {bytes_} bytes per node and step, {bytes_ / spent:.1f} GB/s"
                 )
                 bar = {"double": 50, "single": 20}[precision] if (title, scheme) == BARRED else None
-                found.append(row(f"{title}, {scheme}, {precision}", spent, "ns", None, bar, source))
+                found.append(row(f"{title}, {scheme}, {precision}", spent, "ns", source, high=bar))
     return found
 
 
@@ -156,24 +155,18 @@ def slab_rows(python: str | None, repeats: int, h: float, dt: float) -> list[dic
     found = []
     for name in wall:
         steps = runs[name][0]["steps"]
-        found.append(row(f"{what}: {name}", wall[name], "s", None, None, f"{steps} steps, median of {repeats}"))
+        found.append(row(f"{what}: {name}", wall[name], "s", f"{steps} steps, median of {repeats}"))
         busy = "says more on a machine shared with other work"
-        found.append(row(f"{what}: {name}, processor time", cpu[name], "s", None, None, busy))
-        found.append(row(f"{what}: P8, {name}", runs[name][0]["P8"], "ms", None, None, f"dt/4, ours: {fine:.3f} ms"))
+        found.append(row(f"{what}: {name}, processor time", cpu[name], "s", busy))
+        found.append(row(f"{what}: P8, {name}", runs[name][0]["P8"], "ms", f"dt/4, ours: {fine:.3f} ms"))
         if python and name != "fenicsx-beat":
             ratio = wall["fenicsx-beat"] / wall[name]
-            found.append(row(f"{what}: fenicsx-beat / {name}", ratio, "", 10, None, "wall times above"))
+            found.append(row(f"{what}: fenicsx-beat / {name}", ratio, "", "wall times above", low=10))
             ratio = cpu["fenicsx-beat"] / cpu[name]
-            found.append(row(f"{what}: fenicsx-beat / {name}, processor time", ratio, "", 10, None, "times above"))
+            found.append(row(f"{what}: fenicsx-beat / {name}, processor time", ratio, "", "times above", low=10))
     error = abs(runs["double"][0]["P8"] - fine)
-    found.append(row(f"{what}: |P8 - P8 at dt/4|", error, "ms", None, 0.3, "our own value"))
+    found.append(row(f"{what}: |P8 - P8 at dt/4|", error, "ms", "our own value", high=0.3))
     return found
-
-
-def row(what: str, value: float, unit: str, low: float | None, high: float | None, source: str) -> dict:
-    value = round(float(value), 3)
-    ok = (low is None or value >= low) and (high is None or value <= high)
-    return {"what": what, "value": value, "unit": unit, "low": low, "high": high, "ok": ok, "source": source}
 
 
 def main() -> None:
@@ -184,21 +177,7 @@ def main() -> None:
     parser.add_argument("--dt", type=float, default=0.05)
     given = parser.parse_args()
     found = kernel_rows() + slab_rows(given.peer, given.repeats, given.dx, given.dt)
-    if MPI.COMM_WORLD.rank:
-        return
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True)  # noqa: S607
-    result = {
-        "name": "ep_speed",
-        "commit": commit.stdout.strip(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, AVX-512: {native.processor()[1]}",
-        "date": datetime.date.today().isoformat(),
-        "ranks": MPI.COMM_WORLD.size,
-        "command": "python3 benchmarks/ep_speed/run.py" + " --peer PYTHON" * bool(given.peer),
-        "rows": found,
-    }
-    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-    for r in found:
-        print(f"{'ok  ' if r['ok'] else 'FAIL'} {r['what']:60s} {r['value']:9.3f} {r['unit']:3s} {r['source']}")
+    write(__file__, found, "--peer PYTHON" * bool(given.peer))
 
 
 if __name__ == "__main__":

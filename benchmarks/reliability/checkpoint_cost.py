@@ -1,7 +1,7 @@
 """What a checkpoint costs: `mpirun -n RANKS python3 benchmarks/reliability/checkpoint_cost.py [FOLDER]`.
 
 A field of a million numbers, spread over the ranks as a mesh is; prints the median of five saves and of five loads,
-and the bytes on disk per byte of the field.
+and the bytes on disk per byte of the field. Rewrites its rows of result.json.
 """
 
 import shutil
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from mpi4py import MPI
+from small import record, row
 
 from heartwright.output.checkpoint import Checkpoints
 from heartwright.parts import Rows
@@ -48,9 +49,11 @@ def main() -> None:
         loads = [seconds(comm, checkpoints.load) for _ in range(5)]
         written = sum(file.stat().st_size for file in (folder / "ck-000000005").iterdir()) / (8 * N)
         if comm.rank == 0:
-            print(
-                f"{N} numbers on {comm.size} ranks: save {np.median(saves):.3f} s, load {np.median(loads):.3f} s, "
-                f"{written:.2f} times the payload"
+            what = f"checkpoint of a million numbers on {comm.size} ranks"
+            record(
+                row(f"{what}: save", float(np.median(saves)), "s", high=0.2),
+                row(f"{what}: load", float(np.median(loads)), "s"),
+                row(f"{what}: bytes over payload", written, "1", high=1.3),
             )
     finally:
         comm.barrier()

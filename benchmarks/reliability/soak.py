@@ -1,7 +1,8 @@
 """Soak: `python3 benchmarks/reliability/soak.py [--minutes 30] [--ranks 2]`.
 
 A small beating ventricle beats on; resident memory and open files of every rank are looked at every ten seconds. Prints
-the slope of the memory after the first quarter, in percent per hour, and how the number of open files changed.
+the slope of the memory after the first quarter, in percent per hour, and how the number of open files changed. Rewrites
+its rows of result.json.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from small import mpi, scenario
+from small import mpi, record, row, scenario
 
 
 def main() -> None:
@@ -32,11 +33,14 @@ def main() -> None:
                 for pid in ranks_of(process.pid):
                     seen.setdefault(pid, []).append((time.time(), *memory_and_files(pid)))
                 time.sleep(10)
+        rows = []
         for rank, samples in enumerate(seen.values()):
             t, memory, files = np.array(samples[len(samples) // 4 : -1]).T
             slope = np.polyfit(t / 3600, memory / memory[0] * 100, 1)[0]
-            grown = f"{memory[0] / 1e6:.0f} MB, {slope:+.2f} %/h"
-            print(f"rank {rank}: {grown}, open files {files.min():.0f}-{files.max():.0f}")
+            run = f"{asked.minutes:g} min on {asked.ranks} ranks, rank {rank} of {memory[0] / 1e6:.0f} MB"
+            rows.append(row(f"soak, {run}: memory grows", slope, "%/h", high=0.1))
+            rows.append(row(f"soak, {run}: open files change by", files.max() - files.min(), "1", high=0))
+        record(*rows)
 
 
 def ranks_of(launcher: int) -> list[int]:

@@ -13,19 +13,17 @@ from typing import Any, TextIO
 
 import click
 
-from heartwright import __version__, scenario, start
-from heartwright.errors import BAD_INPUT, DONE, INTERNAL, STORAGE, HeartwrightError, InputError, StorageError
+from heartwright import __version__, scenario, start, units
+from heartwright.errors import BAD_INPUT, DONE, INTERNAL, STORAGE, HeartwrightError, InputError, StorageError, refusal
+from heartwright.files import LOCK
 from heartwright.mesh_commands import mesh
 
-LOCK = ".lock"
 UNUSED = {LOCK, "resolved.yaml", "log.txt", "audit.jsonl"}  # what a run folder holds before there are results
 INTERRUPTED = 130  # as shells say it: 128 + SIGINT
 PATIENCE = 10.0  # seconds that a failed rank waits for the others to fail too
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one value: time.beats=2.")
-
-
 HOURS = click.option(
     "--maxh", "hours", type=click.FloatRange(min=0, min_open=True), metavar="H", help="Stop with a checkpoint in time."
 )
@@ -82,8 +80,8 @@ def restart(folder: Path, overrides: tuple[str, ...], hours: float | None) -> in
     with together(comm):
         if not (folder / "resolved.yaml").is_file():
             raise InputError(f"{folder}: no run to restart here (it has no resolved.yaml)")
+        _hide(scenario.load(folder / "resolved.yaml", overrides))
         lock = _claim(folder) if comm.rank == 0 else None
-        _hide(scenario.load(folder / "resolved.yaml"))
     from heartwright import simulation
 
     with _held(lock, folder):
@@ -98,7 +96,9 @@ def restart(folder: Path, overrides: tuple[str, ...], hours: float | None) -> in
 @click.option("--sweep", "axes", multiple=True, metavar="KEY=A,B,C", help="One run per value; several multiply.")
 @click.option("--nodes", type=click.IntRange(min=1), default=1, show_default=True, help="Nodes of each run.")
 @click.option("--ranks", type=click.IntRange(min=1), default=4, show_default=True, help="MPI ranks on each node.")
-@click.option("--time", "limit", metavar="H:MM:SS", help="Time of each job; runs that need more go on in the next.")
+@click.option(
+    "--time", metavar="H:MM:SS|auto", help="Time of each job; auto takes a few steps here and asks for what it needs."
+)
 @click.option("--throttle", type=click.IntRange(min=1), default=8, show_default=True, help="Runs of a sweep at once.")
 @click.option("--after", metavar="JOB", help="Start when this job has succeeded.")
 def submit(
@@ -108,15 +108,19 @@ def submit(
     axes: tuple[str, ...],
     nodes: int,
     ranks: int,
-    limit: str | None,
+    time: str | None,
     throttle: int,
     after: str | None,
 ) -> None:
     """Hand the scenario FILE, or a sweep over it, to Slurm."""
     from heartwright import submit as slurm
 
-    shared = slurm.options(nodes, ranks, limit, after)
-    folder = (output or Path("runs") / file.stem).absolute()
+    file, folder = file.absolute(), (output or Path("runs") / file.stem).absolute()
+    if time == "auto":
+        time = _time_needed(slurm.members(file, overrides, axes), nodes * ranks)
+    shared = slurm.options(nodes, ranks, time, after)
+    if not _first_of_the_job():
+        return
     with _storage(folder):
         if axes:
             jobs = slurm.sweep(file, overrides, axes, folder, shared, throttle)
@@ -127,6 +131,18 @@ def submit(
         return
     numbers = slurm.submit(jobs)
     click.echo(", ".join(f"{name} {number}" for name, number in numbers.items()) + f"; heartwright status {folder}")
+
+
+def _time_needed(members: list[scenario.Scenario], ranks: int) -> str:
+    """The time of a job on so many ranks, long enough for each of the members.
+
+    From steps of the first one on the ranks that there are here; more ranks are not trusted to be faster.
+    """
+    from heartwright import submit as slurm
+
+    needs = _probe(members[0])
+    steps = max(round(member.time.duration / member.time.dt) for member in members)
+    return slurm.limit(needs.seconds(steps) * max(1.0, needs.ranks / ranks))
 
 
 @app.command()
@@ -150,12 +166,61 @@ def check(file: Path, overrides: tuple[str, ...], estimate: bool) -> None:
     steps = round(time_.duration / time_.dt)
     good = f"{file}: good. {described.name}: {time_.duration:g} ms in {steps} steps of {time_.dt:g} ms"
     if estimate:
-        good += "\n" + _estimate(described)
+        good += f"\n{_probe(described)}"
     if _first_of_the_job():
         click.echo(good)
 
 
-def _estimate(described: scenario.Scenario) -> str:
+def _quantity(unit: str):
+    """An option's text with its unit, as a number above zero in `unit`."""
+
+    def read(context: click.Context, option: click.Parameter, text: str) -> float:
+        try:
+            value = units.read(text, unit)
+        except ValueError as error:
+            raise click.BadParameter(str(error), context, option) from None
+        if value <= 0:
+            raise click.BadParameter("must be greater than zero", context, option)
+        return value
+
+    return read
+
+
+@app.command()
+@click.option("--fibre", required=True, callback=_quantity("mm/ms"), help="Speed along the fibres: '0.6 m/s'.")
+@click.option("--cross", required=True, callback=_quantity("mm/ms"), help="Speed across them: '0.3 m/s'.")
+@click.option("--size", required=True, callback=_quantity("mm"), help="Element length: '1 mm'.")
+@click.option("--dt", default="0.05 ms", callback=_quantity("ms"), help="Substep [0.05 ms].")
+@click.option("--model", default="tentusscher_panfilov_2006", help="The cells.")
+@click.option("--variant", help="Of the cells.")
+def tune(fibre: float, cross: float, size: float, dt: float, model: str, variant: str | None) -> None:
+    """Find the conductivities that give wanted conduction speeds on a mesh of some element length."""
+    from heartwright import tissue_commands
+
+    for line in tissue_commands.tune(fibre, cross, size, dt, model, variant):
+        click.echo(line)
+
+
+@app.command()
+@FILE
+@SET
+@click.option("--stimulus", required=True, help="Name of the stimulus to vary.")
+@click.option("--within", default="100 ms", callback=_quantity("ms"), help="Time for half of the muscle to fire.")
+def threshold(file: Path, overrides: tuple[str, ...], stimulus: str, within: float) -> None:
+    """Find the least amplitude with which a stimulus of the scenario FILE captures its tissue."""
+    comm = start.world()
+    from heartwright import tissue_commands
+    from heartwright.parallel import together
+
+    with together(comm):
+        described = scenario.load(file, overrides).resolve()
+    found = tissue_commands.threshold(described, stimulus, within, comm, _print_once)
+    if comm.rank == 0:
+        click.echo(f"threshold of {stimulus}: {found:.4g} uA/uF")
+
+
+def _probe(described: scenario.Scenario) -> Any:
+    """What a run will need, from a few steps of it in a folder of their own. Collective."""
     comm = start.world()
     from heartwright import simulation
     from heartwright.parallel import together
@@ -273,6 +338,15 @@ def model(arguments: tuple[str, ...]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; every error becomes a message and an exit code. Raises nothing."""
+    code = _main(arguments)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader of our output has left; so do we, quietly
+    return code
+
+
+def _main(arguments: list[str] | None) -> int:
     try:
         return app(arguments, standalone_mode=False, prog_name="heartwright") or DONE
     except click.ClickException as error:
@@ -280,10 +354,11 @@ def main(arguments: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader of our output has left; so do we, quietly
         return DONE
     except HeartwrightError as error:
         return _leave(str(error), error.exit_code)
+    except OSError as error:
+        return _leave(refusal(error), STORAGE)
     except Exception as error:  # a mistake of ours: kept for us, one line for the user
         return _leave(f"internal error: {type(error).__name__}: {error} (details in {_crash_log()})", INTERNAL)
 

@@ -55,7 +55,26 @@ class CRT(Spec):
         )
 
 
-Device = Annotated[Pacemaker | CRT, Field(discriminator="type")]
+class Ablation(Spec):
+    """Catheter ablation: the places of its `lesions`, most often lines, neither conduct nor contract any more."""
+
+    type: Literal["ablation"] = "ablation"
+    lesions: Annotated[list[Where], Field(min_length=1)]
+
+    def apply(self, scenario: "Scenario") -> "Scenario":
+        ep = scenario.electrophysiology
+        if ep is None:
+            raise InputError("ablation: the scenario has no `electrophysiology` to change")
+        dead = [{"where": where, "conduction_scale": 0.0} for where in self.lesions]
+        scenario = scenario.replace(electrophysiology=ep.replace(regions=[*ep.regions, *dead]))
+        if scenario.mechanics is None:
+            return scenario
+        weak = [{"where": where, "active_scale": 0.0} for where in self.lesions]
+        mechanics = scenario.mechanics
+        return scenario.replace(mechanics=mechanics.replace(regions=[*mechanics.regions, *weak]))
+
+
+Device = Annotated[Pacemaker | CRT | Ablation, Field(discriminator="type")]
 
 
 def _paced(scenario: "Scenario", leads: dict[str, tuple[Lead, float]]) -> "Scenario":

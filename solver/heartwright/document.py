@@ -99,6 +99,14 @@ def _other_kind(base: Node, own: Node) -> bool:
     return kind is not None and (known is None or kind.value != known.value)
 
 
+def assignment(text: str, example: str) -> tuple[str, str]:
+    """Key and value of `--set KEY=VALUE`. Raises InputError, which shows the `example`."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip() or "" in key.split("."):
+        raise InputError(f"--set {text}: write it as key=value, e.g. --set {example}")
+    return key.strip(), value
+
+
 def read_file(path: Path, source: str) -> Node:
     """The document of a file; `source` is its name in messages. Raises InputError with all findings."""
     try:

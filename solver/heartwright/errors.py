@@ -38,10 +38,21 @@ class SolveFailed(HeartwrightError):
         return f"{self.equation}: {self.reason}"
 
 
+class Stopped(HeartwrightError):
+    """The run was asked to end before it had anything to save: a restart begins anew."""
+
+    exit_code = RESUME
+
+
 class StorageError(HeartwrightError):
     """Results cannot be written or read back: disk full, read-only folder, damaged file."""
 
     exit_code = STORAGE
+
+
+def refusal(error: OSError) -> str:
+    """What the file system refused, and why."""
+    return f"{error.filename}: {error.strerror}" if error.filename else f"{error.strerror or error}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

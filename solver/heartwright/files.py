@@ -6,6 +6,8 @@ from pathlib import Path
 
 from heartwright.errors import StorageError
 
+LOCK = ".lock"  # in a run folder, held by the process that writes there
+
 
 @contextlib.contextmanager
 def storing(path: Path):

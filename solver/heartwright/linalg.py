@@ -12,32 +12,50 @@ from scipy import sparse
 from heartwright import forms
 from heartwright.errors import SolveFailed
 
-MUMPS: dict[str, object] = {"pc_factor_mat_solver_type": "mumps", "mat_mumps_icntl_14": 60}
-PRESETS: dict[str, dict[str, object]] = {
-    # Elliptic problems on any mesh (Laplace coordinates, harmonic extension). The coarsening halves the time of
-    # BoomerAMG's defaults on 100 k quadratic dofs.
-    "cg_amg": {
-        "ksp_type": "cg",
-        "ksp_initial_guess_nonzero": True,
-        "pc_type": "hypre",
-        "pc_hypre_boomeramg_coarsen_type": "HMIS",
-        "pc_hypre_boomeramg_interp_type": "ext+i",
-        "pc_hypre_boomeramg_P_max": 4,
-        "pc_hypre_boomeramg_strong_threshold": 0.5,
-    },
-    # Tangents of the solid; MUMPS, factored once and reused while it converges well. It may take 60 % more memory than
-    # it estimates: with its own 20 % large hearts fail now and then.
-    "lu": {"ksp_type": "preonly", "pc_type": "lu"} | MUMPS,
-    # The same for tangents that are symmetric (or nearly, inside a modified Newton): half the work and memory.
-    "ldl": {"ksp_type": "preonly", "pc_type": "cholesky"} | MUMPS,
+# The coarsening halves the time of BoomerAMG's defaults on 100 k quadratic dofs.
+AMG: dict[str, object] = {
+    "pc_type": "hypre",
+    "pc_hypre_boomeramg_coarsen_type": "HMIS",
+    "pc_hypre_boomeramg_interp_type": "ext+i",
+    "pc_hypre_boomeramg_P_max": 4,
+    "pc_hypre_boomeramg_strong_threshold": 0.5,
 }
+CG: dict[str, object] = {"ksp_type": "cg", "ksp_initial_guess_nonzero": True}
+PRESETS: dict[str, dict[str, object]] = {
+    # Elliptic problems on any mesh (Laplace coordinates, harmonic extension).
+    "cg_amg": CG | AMG,
+    # Two potentials per node, the first parabolic, the second elliptic; the residual is measured in the norm of the
+    # preconditioner's inverse, as an error of the potentials.
+    "cg_parabolic_elliptic": CG
+    | {"ksp_norm_type": "natural", "pc_type": "fieldsplit", "pc_fieldsplit_type": "additive"}
+    | {"pc_fieldsplit_block_size": 2, "pc_fieldsplit_0_fields": 0, "pc_fieldsplit_1_fields": 1}
+    | {"fieldsplit_0_ksp_type": "preonly", "fieldsplit_0_pc_type": "jacobi", "fieldsplit_1_ksp_type": "preonly"}
+    | {f"fieldsplit_1_{key}": value for key, value in AMG.items()}
+    | {"fieldsplit_1_pc_hypre_boomeramg_agg_nl": 1},
+    # Tangents of the solid, symmetric (or nearly, inside a modified Newton): MUMPS, factored once and reused while it
+    # converges well. It may take 60 % more memory than it estimates: with its own 20 % large hearts fail now and then.
+    "ldl": {
+        "ksp_type": "preonly",
+        "pc_type": "cholesky",
+        "pc_factor_mat_solver_type": "mumps",
+        "mat_mumps_icntl_14": 60,
+    },
+    # The same tangents where factors would not fit: smoothed aggregation that knows the rigid motions (Vanek, Mandel
+    # and Brezina 1996, doi:10.1007/BF02238511). FGMRES stops by the true residual.
+    "amg": {"ksp_type": "fgmres", "ksp_gmres_restart": 60, "pc_type": "gamg"},
+}
+# The same with block low-rank factors (Amestoy et al. 2019, doi:10.1145/3242094), exact to 1e-3: a fifth less time, and
+# what they lack the iteration makes up for. Not of saddle points, whose first increments then lead astray.
+PRESETS["ldl_low_rank"] = PRESETS["ldl"] | {"mat_mumps_icntl_35": 2, "mat_mumps_cntl_7": 1e-3}
 # The same by one rank alone: on four and more, MUMPS adds in the order in which messages arrive, so that the last bits
 # differ from run to run.
 PRESETS |= {
     f"{name}_alone": {"ksp_type": "preonly", "pc_type": "telescope"}
     | {f"telescope_{key}": value for key, value in PRESETS[name].items()}
-    for name in ("lu", "ldl")
+    for name in ("ldl", "ldl_low_rank")
 }
+
+INEXACT = 1e-6  # of the true residual: what an iterative solver may leave of a step of Newton's method
 
 JIT = forms.options()
 
@@ -53,7 +71,7 @@ class Linear:
     def __init__(
         self, A: PETSc.Mat, preset: str, equation: str, rtol: float = 1e-10, atol: float = 1e-50, max_it: int = 1000
     ):
-        self.equation = equation
+        self.equation, self.preset = equation, preset
         self.ksp = PETSc.KSP().create(A.comm)
         self.ksp.setOperators(A)
         prefix = f"heartwright_{next(_count)}_"
@@ -65,6 +83,16 @@ class Linear:
             PETSc.Options(prefix)[key] = value
         self.ksp.setTolerances(rtol=rtol, atol=atol, max_it=max_it)
         self.ksp.setFromOptions()
+
+    def renew(self) -> PETSc.PC:
+        """Factor the matrix at its present values, or coarsen it; solves reuse that until it is renewed again."""
+        A, pc = self.ksp.getOperators()[0], self.ksp.getPC()
+        P = _unsymmetric(A) if self.preset == "amg" else A
+        pc.setReusePreconditioner(False)
+        self.ksp.setOperators(A, P)
+        self.ksp.setUp()
+        pc.setReusePreconditioner(True)
+        return pc
 
     def solve(self, b: PETSc.Vec, x: PETSc.Vec) -> int:
         """Solve into `x` (its content is the first guess of iterative presets); returns the iteration count."""
@@ -81,6 +109,31 @@ class Linear:
         for key in self._options:
             del options[key]
         self.ksp.destroy()
+
+
+def _unsymmetric(A: PETSc.Mat) -> PETSc.Mat:
+    """A copy of A, of which only one triangle is stored, with both: the aggregation wants whole rows."""
+    P = A.convert(PETSc.Mat.Type.AIJ, PETSc.Mat())  # without a second matrix A itself is converted
+    P.setBlockSize(A.getBlockSize())
+    P.setNearNullSpace(A.getNearNullSpace())
+    return P
+
+
+def rigid_motions(A: PETSc.Mat, points: np.ndarray) -> None:
+    """Tell A, whose unknowns are displacements of this rank's `points` (n, 3), what multigrid must not lose."""
+    x = PETSc.Vec().createMPI((points.size, None), bsize=3, comm=A.comm)
+    x.array[:] = points.ravel()
+    A.setNearNullSpace(PETSc.NullSpace().createRigidBody(x))
+
+
+def only_up_to(kernel: np.ndarray, A: PETSc.Mat) -> PETSc.NullSpace:
+    """Tell A that A x = b fixes x only up to multiples of `kernel` (owned rows), which its solvers then leave out."""
+    z = A.createVecLeft()
+    z.array[:] = kernel
+    z.normalize()
+    space = PETSc.NullSpace().create(vectors=[z], comm=A.comm)
+    A.setNullSpace(space)
+    return space
 
 
 class Assembly:
@@ -136,8 +189,14 @@ class Nonlinear(Protocol):
     def move(self, du: PETSc.Vec, dp: np.ndarray, length: float) -> None:
         """u += length du, p += length dp."""
 
+    def size(self, du: PETSc.Vec) -> float:
+        """How far an increment goes: |du|_inf of those of the u that are lengths."""
+
     def admissible(self) -> bool:
         """Whether the equations make sense at the present (u, p); the same answer on every rank."""
+
+    def diagnosis(self) -> str:
+        """Where (u, p) is at its worst, for the message of a failure; the same on every rank."""
 
 
 class LaggedNewton:
@@ -155,10 +214,9 @@ class LaggedNewton:
     SHORTEST = 1 / 64  # of an increment, when only a part of it is admissible
 
     def __init__(self, K: PETSc.Mat, r: PETSc.Vec, borders: int, preset: str, equation: str, memory: int = 5):
-        K.setOption(PETSc.Mat.Option.SYMMETRIC, preset.startswith("ldl"))
+        K.setOption(PETSc.Mat.Option.SYMMETRIC, True)
         self.K, self.r, self.equation = K, r, equation
-        self.linear = Linear(K, preset, equation)
-        self.linear.ksp.getPC().setReusePreconditioner(True)
+        self.linear = Linear(K, preset, equation, rtol=INEXACT)
         self.du = r.duplicate()
         self.Z = [r.duplicate() for _ in range(borders)]
         self.mixing = Mixing(K.comm.tompi4py(), r.getLocalSize() + borders, borders, memory)
@@ -178,14 +236,14 @@ class LaggedNewton:
             fresh = self.stale
             if self.stale:
                 self._factor(problem, border[1])
-            dp, size = self._increment(border)
+            dp, size = self._increment(problem, border)
             if previous and size > self.SLOW * previous and not fresh:
                 self._factor(problem, border[1])
-                dp, size = self._increment(border)
+                dp, size = self._increment(problem, border)
             elif previous:
                 self.rate = size / previous
             if not np.isfinite(size) or self.rate > 10:
-                raise self._failed(f"diverges in iteration {k} (increment {size:.2g} mm)")
+                raise self._failed(problem, f"diverges in iteration {k} (increment {size:.2g} mm)")
             full = self._advance(problem, dp)
             self.iterations += 1
             border = problem.border()
@@ -198,32 +256,28 @@ class LaggedNewton:
             ):
                 return k
             previous = size
-        raise self._failed(f"no convergence in {max_it} iterations (increment {size:.2g} mm)")
+        raise self._failed(problem, f"no convergence in {max_it} iterations (increment {size:.2g} mm)")
 
     def once(self, problem: Nonlinear) -> float:
         """A single full step of Newton's method, with a new factorisation; returns |du|_inf."""
         border = problem.border()
         problem.residual(self.r)
         self._factor(problem, border[1])
-        dp, size = self._increment(border)
+        dp, size = self._increment(problem, border)
         problem.move(self.du, dp, 1.0)
         self.iterations += 1
         return size
 
-    def _failed(self, reason: str) -> SolveFailed:
+    def _failed(self, problem: Nonlinear, reason: str) -> SolveFailed:
         self.stale = True
-        return SolveFailed(self.equation, reason)
+        return SolveFailed(self.equation, f"{reason}; {problem.diagnosis()}")
 
     def _factor(self, problem: Nonlinear, C: Sequence[PETSc.Vec]) -> None:
         """A new K, its factors, and Z."""
         problem.tangent()
-        pc = self.linear.ksp.getPC()
-        pc.setReusePreconditioner(False)
-        self.linear.ksp.setOperators(self.K)
-        self.linear.ksp.setUp()
-        pc.setReusePreconditioner(True)
+        pc = self.linear.renew()
         if pc.getFailedReason():
-            raise self._failed(f"factorisation failed{_mumps_report(pc)}")
+            raise self._failed(problem, f"factorisation failed{_mumps_report(pc)}")
         for row, z in zip(C, self.Z, strict=True):
             self.linear.solve(row, z)
         self.mixing.forget()
@@ -231,8 +285,8 @@ class LaggedNewton:
         self.rate = 1.0
         self.factorisations += 1
 
-    def _increment(self, border) -> tuple[np.ndarray, float]:
-        """The plain increment: du into self.du; returns dp and |du|_inf."""
+    def _increment(self, problem: Nonlinear, border) -> tuple[np.ndarray, float]:
+        """The plain increment: du into self.du; returns dp and the size of du."""
         c, C, D = border
         self.linear.solve(self.r, self.du)
         self.du.scale(-1.0)
@@ -241,7 +295,7 @@ class LaggedNewton:
             S = D + np.array([[row.dot(z) for z in self.Z] for row in C])
             dp = np.linalg.solve(S, -c - np.array([row.dot(self.du) for row in C]))
             self.du.maxpy(dp, self.Z)
-        return dp, self.du.norm(PETSc.NormType.NORM_INFINITY)
+        return dp, problem.size(self.du)
 
     def _advance(self, problem: Nonlinear, dp: np.ndarray) -> bool:
         """Take the mixed increment, or as much of the plain one as is admissible; returns whether it was all of it."""
@@ -262,7 +316,7 @@ class LaggedNewton:
                 return False
             problem.move(self.du, dp, -length)
             length /= 2
-        raise self._failed("no part of the increment keeps the determinant of F positive")
+        raise self._failed(problem, "no part of the increment keeps the determinant of F positive")
 
     def destroy(self) -> None:
         self.linear.destroy()
@@ -270,7 +324,7 @@ class LaggedNewton:
 
 def _mumps_report(pc: PETSc.PC) -> str:
     """What MUMPS says of a failed factorisation; nothing where it ran inside another preconditioner."""
-    factored = pc.getType() in ("lu", "cholesky")
+    factored = pc.getType() == "cholesky"
     return f" (MUMPS reports {pc.getFactorMatrix().getMumpsInfog(1)})" if factored else ""
 
 

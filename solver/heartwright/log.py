@@ -22,6 +22,7 @@ class Log:
 
     def __init__(self, path: Path | None, rank: int = 0, quiet: bool = False, screen: TextIO | None = None):
         self.screen = None if quiet or rank else screen or sys.stdout
+        self.folder = str(path.parent) if path else "."
         self.file = None if rank or path is None else open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
         # mpirun gives rank 0 a terminal of its own and passes on what is written there, to wherever it writes itself
         launched = any(name in os.environ for name in LAUNCHERS)
@@ -31,18 +32,17 @@ class Log:
     def say(self, text: str = "") -> None:
         """A line that stays."""
         self.record(text)
-        if self.screen:
-            self._end_line()
-            print(text, file=self.screen, flush=True)
+        self._end_line()
+        self._show(f"{text}\n")
 
     def step(self, text: str) -> None:
         """One line per step of the time loop."""
         self.record(text)
         if self.terminal:
-            print(f"\r\x1b[K{text}", end="", file=self.screen, flush=True)
+            self._show(f"\r\x1b[K{text}")
             self._open_line = True
         elif self.screen and time.monotonic() - self._last >= self.quiet_for:
-            print(text, file=self.screen, flush=True)
+            self._show(f"{text}\n")
             self._last = time.monotonic()
 
     def close(self) -> None:
@@ -52,16 +52,27 @@ class Log:
             self.file = None
 
     def record(self, text: str) -> None:
-        """A line in the file only. A disk that refuses it ends the file, not the run: the results say what is wrong."""
+        """A line in the file only, where the run's folder goes by its name: its path may tell whose run it is.
+
+        A disk that refuses it ends the file, not the run: the results say what is wrong.
+        """
         try:
             if self.file:
-                print(text, file=self.file)
+                print(text.replace(self.folder, Path(self.folder).name), file=self.file)
         except OSError:
             lost, self.file = self.file, None
             with contextlib.suppress(OSError):
                 lost.close()
 
+    def _show(self, text: str) -> None:
+        """On the screen. A terminal or a pipe that is gone ends what is shown, not the run."""
+        try:
+            if self.screen:
+                print(text, end="", file=self.screen, flush=True)
+        except OSError:
+            self.screen = None
+
     def _end_line(self) -> None:
         if self._open_line:
-            print(file=self.screen, flush=True)
+            self._show("\n")
             self._open_line = False

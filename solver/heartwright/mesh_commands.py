@@ -8,7 +8,7 @@ import click
 from pydantic import ValidationError
 
 from heartwright import scenario, start
-from heartwright.document import Node, read_file, read_text
+from heartwright.document import Node, assignment, read_file, read_text
 from heartwright.errors import InputError
 from heartwright.explain import explain
 from heartwright.mesh.spec import UNIT, MeshSpec
@@ -17,13 +17,8 @@ SCENARIOS = (".yaml", ".yml")
 FIXES = "[orientation, slivers]"
 
 SOURCE = click.argument("source", type=click.Path(path_type=Path))
-OUTPUT = click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="File to write: .h5 (ours), .vtu or .pts (CARP).",
-)
+WRITTEN = "File to write: .h5 (ours), .vtu or .pts (CARP)."
+OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help=WRITTEN)
 FORCE = click.option("--force", is_flag=True, help="Replace the file if it exists.")
 SET = click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Any key of `mesh`: fibres.endo='50 deg'."
@@ -68,7 +63,7 @@ def mesh() -> None:
 
 @mesh.command("import")
 @described
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write: .h5 (ours), .vtu or .pts (CARP).")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help=WRITTEN)
 @click.option("--suggest", is_flag=True, help="Propose unit and regions from the shape, print them, and use them.")
 @click.option("--picture", "drawing", type=click.Path(path_type=Path), help="Also draw the mesh into this .png.")
 @FORCE
@@ -210,15 +205,17 @@ def fibres(source: Path, given: list, output: Path, force: bool) -> None:
 def coordinates(source: Path, given: list, output: Path, force: bool) -> None:
     """Compute heart coordinates and AHA segments.
 
-    In parallel: transmural, apicobasal, rotation, chamber and aha, stored per point.
+    In parallel: transmural, apicobasal, rotation, chamber, aha and septum, stored per point.
     """
     comm = start.world()
     spec, write = _together(comm, source, given, output, force)
     raw, geometry = _distributed(comm, spec)
+    from heartwright.mesh.fields import COORDINATES
+
     found = geometry.coordinates
-    names = ("transmural", "apicobasal", "rotation", "chamber", "aha")
-    values = {name: geometry.gathered_points(getattr(found, name).astype(float)) for name in names}
-    _finish_together(comm, write, output, raw and raw.but(point_fields=raw.point_fields | values))
+    values = {name: geometry.gathered_points(getattr(found, name).astype(float)) for name in COORDINATES}
+    made = raw and raw.but(point_fields=raw.point_fields | values, coordinates_of=geometry.digest)
+    _finish_together(comm, write, output, made)
 
 
 @mesh.command()
@@ -239,10 +236,7 @@ def _quoted(text: str) -> str:
 
 
 def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip() or "" in key.split("."):
-        raise InputError(f"--set {text}: write it as key=value, e.g. --set fibres.endo='50 deg'")
-    return key.strip(), value
+    return assignment(text, "fibres.endo='50 deg'")
 
 
 def _spec(source: Path, given: list[tuple[str, str]], unit: str | None = None) -> MeshSpec:

@@ -1,24 +1,22 @@
 """The commands about models: say what one is, run it alone, plot it, import one from CellML."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import numpy as np
 from pydantic import ValidationError
 
+from heartwright.document import assignment
 from heartwright.electrophysiology.drugs import Drug, under
 from heartwright.electrophysiology.singlecell import Record, currents, measures, pace, restitution
-from heartwright.errors import InputError, StorageError
+from heartwright.errors import InputError
+from heartwright.files import storing
 from heartwright.odes.model import Model, read
 
 NAME = click.argument("name")
 VARIANT = click.option("--variant", help="One of those the model declares.")
-SET = click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Change a parameter: ikr.g_Kr=0.01.")
-DRUG = click.option(
-    "--drug", "drugs", multiple=True, metavar="NAME[:DOSE]", help="DOSE in maximal plasma concentrations."
-)
-PERIOD = click.option("--period", type=click.FloatRange(50, 10_000), default=1000.0, help="Between beats [ms].")
-BEATS = click.option("--beats", type=click.IntRange(1, 10_000), default=10, help="How many; the last is recorded.")
 
 
 @click.group()
@@ -30,10 +28,8 @@ def chosen(name: str, variant: str | None, values: tuple[str, ...], drugs: tuple
     """The model `name` with what the options say."""
     parameters = {}
     for text in values:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"--set {text}: write NAME=VALUE")
-        parameters[key.strip()] = _number_or_text(value.strip())
+        key, value = assignment(text, "ikr.g_Kr=0.01")
+        parameters[key] = _number_or_text(value.strip())
     return under(read(name, variant, parameters), [_drug(text) for text in drugs])
 
 
@@ -76,25 +72,37 @@ def info(name: str, variant: str | None) -> None:
             click.echo(f"  {key:<{width}}  {text}")
 
 
+def pacing(command: Callable[[Model, float, int, Path | None], None]) -> Callable[..., None]:
+    """A command on the model that NAME and the options choose: it gets the model, period [ms], beats and output."""
+
+    @NAME
+    @VARIANT
+    @click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Change a parameter: ikr.g_Kr=0.01.")
+    @click.option(
+        "--drug", "drugs", multiple=True, metavar="NAME[:DOSE]", help="DOSE in maximal plasma concentrations."
+    )
+    @click.option("--period", type=click.FloatRange(50, 10_000), default=1000.0, help="Between beats [ms].")
+    @click.option("--beats", type=click.IntRange(1, 10_000), default=10, help="How many; the last is recorded.")
+    @functools.wraps(command)
+    def choose(
+        name: str,
+        variant: str | None,
+        values: tuple[str, ...],
+        drugs: tuple[str, ...],
+        period: float,
+        beats: int,
+        output: Path | None,
+    ) -> None:
+        command(chosen(name, variant, values, drugs), period, beats, output)
+
+    return choose
+
+
 @model.command()
-@NAME
-@VARIANT
-@SET
-@DRUG
-@PERIOD
-@BEATS
+@pacing
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="CSV file for the last beat's traces.")
-def run(
-    name: str,
-    variant: str | None,
-    values: tuple[str, ...],
-    drugs: tuple[str, ...],
-    period: float,
-    beats: int,
-    output: Path | None,
-) -> None:
+def run(cell: Model, period: float, beats: int, output: Path | None) -> None:
     """Pace model NAME alone and print its action potential's measures."""
-    cell = chosen(name, variant, values, drugs)
     record = pace(cell, period, beats, names=_traces(cell))
     for key, (value, unit) in measures(record).items():
         click.echo(f"{key:<22}{value:10.4g} {unit}")
@@ -103,35 +111,22 @@ def run(
 
 
 @model.command()
-@NAME
-@VARIANT
-@SET
-@DRUG
-@PERIOD
-@BEATS
+@pacing
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Picture file [NAME.png].")
-def plot(
-    name: str,
-    variant: str | None,
-    values: tuple[str, ...],
-    drugs: tuple[str, ...],
-    period: float,
-    beats: int,
-    output: Path | None,
-) -> None:
+def plot(cell: Model, period: float, beats: int, output: Path | None) -> None:
     """Draw the action potential, calcium, currents and S1-S2 restitution of model NAME."""
     from heartwright.output import plots
 
-    cell = chosen(name, variant, values, drugs)
     record = pace(cell, period, beats, names=_traces(cell))
     intervals = np.concatenate([np.arange(200.0, 500.0, 10.0), np.arange(500.0, period + 1, 50.0)])
     curve = restitution(cell, period, beats, intervals)
     figure = plots.action_potential(cell.name, record.time, record.v, record.others, curve)
     path = output or Path(f"{cell.name}.png")
     try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise StorageError(f"{path}: {error}") from None
+        with storing(path):
+            figure.savefig(path, dpi=150)
+    except ValueError as error:  # the suffix is of no format of pictures
+        raise InputError(f"{path}: {error}") from None
     click.echo(f"{path}: written")
 
 
@@ -147,10 +142,8 @@ def import_(file: Path, output: Path | None, force: bool) -> None:
     if path.exists() and not force:
         raise InputError(f"{path}: is there already; replace it with --force, or use -o")
     text, remarks = convert(file)
-    try:
+    with storing(path):
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"{path}: {error.strerror}") from None
     for remark in remarks:
         click.echo(f"{file}: {remark}")
     click.echo(f"{path}: written; look at it with: heartwright model info {path}")
@@ -164,7 +157,5 @@ def _write(record: Record, cell: Model, path: Path) -> None:
     """Time, potential, calcium and currents, one column each, named with units as in `series.csv`."""
     names = ["time [ms]", "v [mV]", *(f"{name} {cell.unit(name)}" for name in record.others)]
     columns = np.column_stack([record.time, record.v, *record.others.values()])
-    try:
+    with storing(path):
         np.savetxt(path, columns, delimiter=",", header=",".join(names), comments="", fmt="%.8g")
-    except OSError as error:
-        raise StorageError(f"{path}: {error.strerror}") from None

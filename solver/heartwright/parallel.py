@@ -5,7 +5,7 @@ import sys
 
 from mpi4py import MPI
 
-from heartwright.errors import INTERNAL, HeartwrightError
+from heartwright.errors import INTERNAL, HeartwrightError, StorageError, refusal
 
 
 @contextlib.contextmanager
@@ -29,6 +29,8 @@ def _portable(error: Exception | None) -> Exception | None:
     """An exception that survives the trip to another rank: ours as they are, foreign ones as text."""
     if error is None or isinstance(error, HeartwrightError):
         return error
+    if isinstance(error, OSError):
+        return StorageError(refusal(error))
     return RuntimeError(f"{type(error).__name__}: {error}")
 
 

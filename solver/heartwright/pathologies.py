@@ -57,33 +57,71 @@ class Infarct(Spec):
         )
 
 
-class LBBB(Spec):
-    """Left bundle branch block: nothing of the left ventricle is activated early.
+class Fibrosis(Spec):
+    """Diffuse fibrosis: a share `density` of a place conducts at `conduction`, in random patches of side `grain`."""
 
-    The stimuli named `lv_...`, which stand for the early-activation sites of the left bundle, are removed, and with
-    them the fast layer of the left endocardium, since the left Purkinje network is entered late and from the muscle.
-    The left ventricle is then activated through the septum from the right, and QRS is above 120 ms (review: Strik et
-    al. 2012, doi:10.1007/s12265-012-9351-1).
+    type: Literal["fibrosis"] = "fibrosis"
+    where: Where
+    density: Share
+    grain: Annotated[Length, Field(gt=0)] = "1 mm"
+    seed: Annotated[int, Field(ge=0)] = 1
+    conduction: Share = 0.0
+
+    def apply(self, scenario: "Scenario") -> "Scenario":
+        ep = _required(scenario, "electrophysiology", self)
+        pattern = {name: getattr(self, name) for name in ("where", "density", "grain", "seed")}
+        region = pattern | {"conduction_scale": self.conduction}
+        return scenario.replace(electrophysiology=ep.replace(regions=[*ep.regions, region]))
+
+
+class LBBB(Spec):
+    """Left bundle branch block: the left ventricle is activated through the septum from the right.
+
+    Where there is a Purkinje network its bundle `left` is cut; what lies beyond is entered late and from the muscle.
+    Otherwise the stimuli named `lv_...`, which stand for the early-activation sites of the left bundle, are removed,
+    and with them the fast layer of the left endocardium. QRS is above 120 ms (review: Strik et al. 2012,
+    doi:10.1007/s12265-012-9351-1).
     """
 
     type: Literal["lbbb"] = "lbbb"
 
     def apply(self, scenario: "Scenario") -> "Scenario":
-        ep = _required(scenario, "electrophysiology", self)
-        kept = [stimulus for stimulus in ep.stimuli if not stimulus.name.startswith("lv_")]
-        if not kept or len(kept) == len(ep.stimuli):
-            names = ", ".join(stimulus.name for stimulus in ep.stimuli) or "none"
-            raise InputError(
-                f"lbbb: needs stimuli named lv_... to remove and others to keep; the scenario has: {names}"
-            )
-        fast = ep.fast_endocardium
-        if fast:
-            right = [surface for surface in fast.surfaces if surface != "lv_endo"]
-            fast = fast.replace(surfaces=right) if right else None
-        return scenario.replace(electrophysiology=ep.replace(stimuli=kept, fast_endocardium=fast))
+        return _blocked(scenario, self, bundle="left", side="lv")
 
 
-Pathology = Annotated[Infarct | LBBB, Field(discriminator="type")]
+class RBBB(Spec):
+    """Right bundle branch block: the right ventricle is activated through the septum from the left.
+
+    As `lbbb` with the bundle `right` of a Purkinje network, or the stimuli named `rv_...` and the right endocardium.
+    """
+
+    type: Literal["rbbb"] = "rbbb"
+
+    def apply(self, scenario: "Scenario") -> "Scenario":
+        return _blocked(scenario, self, bundle="right", side="rv")
+
+
+Pathology = Annotated[Infarct | Fibrosis | LBBB | RBBB, Field(discriminator="type")]
+
+
+def _blocked(scenario: "Scenario", block: LBBB | RBBB, bundle: str, side: str) -> "Scenario":
+    """The scenario without the early activation of one ventricle."""
+    ep = _required(scenario, "electrophysiology", block)
+    if ep.purkinje:
+        network = ep.purkinje.replace(cut=[*ep.purkinje.cut, bundle])
+        return scenario.replace(electrophysiology=ep.replace(purkinje=network))
+    kept = [stimulus for stimulus in ep.stimuli if not stimulus.name.startswith(f"{side}_")]
+    if not kept or len(kept) == len(ep.stimuli):
+        names = ", ".join(stimulus.name for stimulus in ep.stimuli) or "none"
+        raise InputError(
+            f"{block.type}: needs a purkinje network, or stimuli named {side}_... to remove and others to keep; "
+            f"the scenario has: {names}"
+        )
+    fast = ep.fast_endocardium
+    if fast:
+        others = [surface for surface in fast.surfaces if surface != f"{side}_endo"]
+        fast = fast.replace(surfaces=others) if others else None
+    return scenario.replace(electrophysiology=ep.replace(stimuli=kept, fast_endocardium=fast))
 
 
 def _widened(where: Where, width: float) -> Where | None:

@@ -3,7 +3,7 @@
 import difflib
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,14 +11,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt, StringConstraints, ValidationError, model_validator
 from ruamel.yaml import YAML
 
+from heartwright import inputs as known_inputs
 from heartwright.body.spec import CirculationSpec
 from heartwright.devices import Device
-from heartwright.document import Node, merge, read_file, read_text
+from heartwright.document import Node, assignment, merge, read_file, read_text
 from heartwright.electrophysiology.spec import ElectrophysiologySpec
 from heartwright.errors import InputError, did_you_mean
 from heartwright.explain import explain, place
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mesh.spec import MeshSpec
+from heartwright.mesh.where import Where, WhereNear
 from heartwright.odes.model import list_models
 from heartwright.output.spec import OutputSpec
 from heartwright.pathologies import Pathology
@@ -31,6 +33,7 @@ RHYTHM = {"heart_rate": "cycle_length", "cycle_length": "heart_rate"}  # two way
 # What a restart may change: how long, what is written, how exactly. A mesh file may have moved; its content is checked.
 CHANGEABLE = ("time.end", "time.beats", "output", "mechanics.newton", "electrophysiology.tolerance", "mesh.file")
 CHANGEABLE += ("name", "title", "data", "reproducible")
+MOVING = {"u", "active_tension"}  # fields of the mechanics
 KEPT = {"output.fields.of"}  # frames that are there would lack the new ones
 SURFACES = {
     "ellipsoid": {"lv_endo", "epi", "base"},
@@ -96,7 +99,7 @@ class Contradiction(InputError):
 class Scenario(Spec):
     """The root of the tree. `name` names the run folder; it is not inherited by `extends`.
 
-    `data: patient` keeps results from other users' eyes (umask 077).
+    `data: patient` keeps results from other users' eyes (umask 077), and paths and names of files out of them.
     `reproducible`: every step starts from the state alone, so that a run which is stopped and restarted, anywhere, is
     the unbroken run to the last bit; a new factorisation in every step is the price.
     """
@@ -128,15 +131,22 @@ class Scenario(Spec):
             scenario = scenario.replace(mechanics=self.mechanics.replace(newton=newton))
         for change in (*self.pathologies, *self.devices):
             scenario = change.apply(scenario)
+        if self.mechanics is None:
+            of = tuple(name for name in self.output.fields.of if name not in MOVING)
+            scenario = scenario.replace(output=self.output.replace(fields=self.output.fields.replace(of=of)))
         return scenario
 
 
 def contradictions(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
     """What no single block can know: places that do not exist, stimuli after the end, physics that miss each other."""
-    for block in ("electrophysiology", "mechanics", "circulation"):
-        if getattr(scenario, block) is None:
-            yield (block,), "is required: a beat needs electrophysiology, mechanics and circulation"
+    if scenario.electrophysiology is None:
+        yield ("electrophysiology",), "is required"
+    for block, other in (("mechanics", "circulation"), ("circulation", "mechanics")):
+        if getattr(scenario, block) is None and getattr(scenario, other) is not None:
+            yield (block,), f"is required: there is {other}; a beat needs both, tissue alone neither"
+    yield from _fields_of_nothing(scenario)
     yield from _late_stimuli(scenario)
+    yield from _other_equations(scenario)
     yield from _implausible(scenario)
     if scenario.mechanics:
         yield from _loose_boundaries(scenario.mechanics)
@@ -145,6 +155,14 @@ def contradictions(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
     for path, name in _named_surfaces(scenario):
         if known and name not in known:
             yield path, f"the mesh has no surface '{name}'; it has: {', '.join(sorted(known))}"
+
+
+def _fields_of_nothing(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
+    """Fields of the mechanics asked for where nothing moves; those of the default are just left out."""
+    fields = scenario.output.fields
+    if scenario.mechanics is None and "of" in fields.model_fields_set:
+        for name in MOVING & set(fields.of):
+            yield ("output", "fields", "of"), f"there is no {name} without mechanics"
 
 
 def surfaces(mesh: MeshSpec) -> set[str]:
@@ -165,6 +183,16 @@ def _late_stimuli(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
                 ("electrophysiology", "stimuli", index, "start"),
                 f"stimulus '{stimulus.name}' starts at {start:g} ms, after the end at {end:g} ms",
             )
+
+
+def _other_equations(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
+    """What belongs to another equation than the tissue's, or to tissue that does not beat."""
+    if not (ep := scenario.electrophysiology):
+        return
+    if "phi_e" in scenario.output.fields.of and ep.equation != "bidomain":
+        yield ("output", "fields", "of"), f"phi_e is a field of the bidomain equation, this is {ep.equation}"
+    if ep.bath:
+        yield ("electrophysiology", "bath"), "the mesh of a beating heart is all muscle: a bath is for tissue alone"
 
 
 def _implausible(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
@@ -216,9 +244,22 @@ def _named_surfaces(scenario: Scenario) -> Iterator[tuple[KeyPath, str]]:
     if mechanics := scenario.mechanics:
         for index, boundary in enumerate(mechanics.boundaries):
             yield ("mechanics", "boundaries", index, "where"), boundary.where
+        for index, region in enumerate(mechanics.regions):
+            if name := _surface_of(region.where):
+                yield ("mechanics", "regions", index, "where"), name
     if (ep := scenario.electrophysiology) and ep.fast_endocardium:
         for index, name in enumerate(ep.fast_endocardium.surfaces):
             yield ("electrophysiology", "fast_endocardium", "surfaces", index), name
+    if ep and ep.purkinje and ep.purkinje.tree.type == "grown":
+        for bundle, grown in ep.purkinje.tree.bundles.items():
+            yield ("electrophysiology", "purkinje", "tree", "bundles", bundle, "surface"), grown.surface
+
+
+def _surface_of(where: Where) -> str | None:
+    """The surface that a place is on or near, if it is one."""
+    if isinstance(where, WhereNear):
+        return where.near
+    return where if isinstance(where, str) and where != "all" else None
 
 
 def load(path: Path | str, overrides: Iterable[str] = ()) -> Scenario:
@@ -246,20 +287,46 @@ def read(path: Path, overrides: Iterable[str] = ()) -> Node:
     return _absolute(tree)
 
 
+def models(scenario: Scenario) -> list[str]:
+    """The models of a scenario, each once: of cells, of active tension, of the circulation."""
+    chosen = [cells.model for cells in scenario.electrophysiology.cells]
+    if scenario.mechanics:
+        chosen += [scenario.mechanics.active.model, scenario.circulation.model]
+    return list(dict.fromkeys(chosen))
+
+
 def inputs(scenario: Scenario) -> list[Path]:
-    """The files a scenario is computed from: its mesh, and models that are not Heartwright's own."""
-    models = [cells.model for cells in scenario.electrophysiology.cells]
-    models += [scenario.mechanics.active.model, scenario.circulation.model]
-    meshes = [name for name in (scenario.mesh.file, *scenario.mesh.also) if name]
-    return [Path(name) for name in dict.fromkeys([*meshes, *models]) if name in meshes or name.endswith(".mmt")]
+    """The files a scenario is computed from: its mesh and network, and models that are not Heartwright's own."""
+    purkinje = scenario.electrophysiology.purkinje
+    network = purkinje.tree.file if purkinje and purkinje.tree.type == "file" else None
+    meshes = [name for name in (scenario.mesh.file, *scenario.mesh.also, network) if name]
+    files = [name for name in models(scenario) if name.endswith(".mmt")]
+    return [Path(name) for name in dict.fromkeys([*meshes, *files])]
 
 
-def dump(scenario: Scenario) -> str:
-    """The scenario as YAML text that loads to an equal scenario."""
+def by_digest(scenario: Scenario) -> Scenario:
+    """The scenario; of a patient's heart with its input files known by their digests, see `inputs`."""
+    if scenario.data != "patient":
+        return scenario
+    plain = _with_files(scenario.model_dump(mode="json"), lambda name: str(known_inputs.noted(Path(name))))
+    return Scenario.model_validate(plain)
+
+
+def kept_in(folder: Path, scenario: Scenario) -> dict[str, Any]:
+    """The scenario as plain values that a run in `folder` keeps: input files relative to it, or by their digests."""
+
+    def kept(name: str) -> str:
+        return Path(name).name if known_inputs.is_noted(Path(name)) else os.path.relpath(name, folder)
+
+    return _with_files(scenario.model_dump(mode="json"), kept)
+
+
+def dump(scenario: Scenario, folder: Path | None = None) -> str:
+    """The scenario as YAML text that loads to an equal scenario, from a file in `folder` or from anywhere."""
     text = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style, yaml.sort_base_mapping_type_on_output, yaml.width = False, False, 110
-    yaml.dump(scenario.model_dump(mode="json"), text)
+    yaml.dump(kept_in(folder, scenario) if folder else scenario.model_dump(mode="json"), text)
     return text.getvalue()
 
 
@@ -274,9 +341,9 @@ def differences(before: Scenario, after: Scenario) -> Iterator[str]:
             yield f"  {key}: {_flow(old)} -> {_flow(new)}"
 
 
-def refused_changes(before: dict[str, Any], after: Scenario) -> Iterator[str]:
-    """What a run that goes on must not change, one line each; `before` is its scenario as plain values."""
-    for key, old, new in _differences("", before, after.model_dump(mode="json")):
+def refused_changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+    """What a run that goes on must not change, one line each; both are what the run keeps of its scenario."""
+    for key, old, new in _differences("", before, after):
         if key in KEPT or not any(f"{key}.".startswith(f"{free}.") for free in CHANGEABLE):
             yield f"{key} was {_flow(old)} so far and would be {_flow(new)}: a restart cannot change it"
 
@@ -356,11 +423,9 @@ def _nearest(path: Path) -> str:
 
 def _set(tree: Node, text: str) -> Node:
     """The tree with one `a.b=value` merged in."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip() or "" in key.split("."):
-        raise InputError(f"--set {text}: write it as key=value, e.g. --set time.beats=2")
+    key, value = assignment(text, "time.beats=2")
     new = read_text(value, f"--set {text}", Path.cwd(), lines=False)
-    keys = tuple(key.strip().split("."))
+    keys = tuple(key.split("."))
     try:
         alone = replace(new, value=None).put(keys, new)
         return _free_rhythm(tree, alone).put(keys, new)
@@ -369,23 +434,39 @@ def _set(tree: Node, text: str) -> Node:
 
 
 def _paths_of_files(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
-    """Every value that names an input file: the mesh, and models given as a file instead of by name."""
+    """Every value that names an input file: the mesh, a network, and models given as a file instead of by name."""
     if isinstance(node.value, dict):
         for key, child in node.value.items():
             yield from _paths_of_files(child, (*path, key))
     elif isinstance(node.value, list):
         for index, child in enumerate(node.value):
             yield from _paths_of_files(child, (*path, index))
-    elif isinstance(node.value, str) and (
-        path[:2] in (("mesh", "file"), ("mesh", "also")) or (path[-1:] == ("model",) and node.value.endswith(".mmt"))
-    ):
+    elif _is_file(path, node.value):
         yield path, node
+
+
+def _is_file(path: KeyPath, value: Any) -> bool:
+    """Whether a value names an input file."""
+    return isinstance(value, str) and (
+        path[:2] in (("mesh", "file"), ("mesh", "also"))
+        or path == ("electrophysiology", "purkinje", "tree", "file")
+        or (path[-1:] == ("model",) and value.endswith(".mmt"))
+    )
+
+
+def _with_files(plain: Any, change: Callable[[str], str], path: KeyPath = ()) -> Any:
+    """Plain values with another name for every input file."""
+    if isinstance(plain, dict):
+        return {key: _with_files(value, change, (*path, key)) for key, value in plain.items()}
+    if isinstance(plain, list):
+        return [_with_files(value, change, (*path, index)) for index, value in enumerate(plain)]
+    return change(plain) if _is_file(path, plain) else plain
 
 
 def _absolute(tree: Node) -> Node:
     """Paths of input files, which are relative to the file they are written in, made absolute."""
     for path, node in _paths_of_files(tree):
-        target = os.path.abspath(node.folder / os.path.expanduser(node.value))
+        target = str(known_inputs.found(node.value) or os.path.abspath(node.folder / os.path.expanduser(node.value)))
         tree = tree.put(tuple(map(str, path)), Node(target, node.source, node.line, node.folder))
     return tree
 
@@ -393,4 +474,7 @@ def _absolute(tree: Node) -> Node:
 def _missing_files(tree: Node) -> Iterator[str]:
     for path, node in _paths_of_files(tree):
         if not Path(node.value).is_file():
-            yield f"{node.place}: {'.'.join(map(str, path))}: no file {node.value}{_nearest(Path(node.value))}"
+            key, hint = ".".join(map(str, path)), _nearest(Path(node.value))
+            if known_inputs.is_noted(Path(node.value)):
+                hint = f"; it belongs to another account, or has moved: give it with --set {key}=PATH"
+            yield f"{node.place}: {key}: no file {node.value}{hint}"

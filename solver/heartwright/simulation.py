@@ -5,14 +5,16 @@ import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from mpi4py import MPI
 
-from heartwright import __version__
+from heartwright import __version__, memory
 from heartwright import scenario as scenarios
 from heartwright.body.circulation import Circulation
 from heartwright.coupling.clock import Clock
 from heartwright.coupling.electromechanics import Heart
+from heartwright.coupling.preparation import Preparation
 from heartwright.coupling.recorder import Recorder
 from heartwright.electrophysiology.tissue import Tissue
 from heartwright.errors import (
@@ -24,6 +26,7 @@ from heartwright.errors import (
     HeartwrightError,
     InputError,
     SolveFailed,
+    Stopped,
     StorageError,
 )
 from heartwright.files import write_atomically
@@ -53,10 +56,13 @@ def run(scenario: Scenario, folder: Path, comm: MPI.Comm, hours: float | None = 
     """
     with together(comm):
         if comm.rank == 0:
+            scenario = scenarios.by_digest(scenario)
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / "resolved.yaml", scenarios.dump(scenario))
-    simulation = Simulation(scenario, folder, comm, Stop(comm, hours))
-    return simulation.run(simulation.begin)
+            write_atomically(folder / "resolved.yaml", scenarios.dump(scenario, folder))
+    scenario = comm.bcast(scenario)
+    with Stop(comm, hours) as stop:
+        simulation = Simulation(scenario, folder, comm, stop)
+        return simulation.run(simulation.begin)
 
 
 def restart(folder: Path, comm: MPI.Comm, overrides: list[str] | None = None, hours: float | None = None) -> int:
@@ -69,29 +75,47 @@ def restart(folder: Path, comm: MPI.Comm, overrides: list[str] | None = None, ho
     with together(comm):
         if not resolved.is_file():
             raise InputError(f"{folder}: no run here to restart (it has no resolved.yaml)")
-        scenario = scenarios.load(resolved, overrides or [])
+        scenario = scenarios.by_digest(scenarios.load(resolved, overrides or []))
         before = checkpoint.newest_facts(folder / "checkpoints")
-        if refused := list(scenarios.refused_changes(before, scenario) if before else ()):
+        if refused := list(scenarios.refused_changes(before, scenarios.kept_in(folder, scenario)) if before else ()):
             raise InputError(*(f"{folder}: {change}" for change in refused))
     begun = comm.bcast(bool(checkpoint.existing(folder / "checkpoints")))
-    simulation = Simulation(scenario, folder, comm, Stop(comm, hours))
-    return simulation.run(simulation.resume if begun else simulation.begin)
+    with Stop(comm, hours) as stop:
+        simulation = Simulation(scenario, folder, comm, stop)
+        return simulation.run(simulation.resume if begun else simulation.begin)
 
 
-def estimate(scenario: Scenario, folder: Path, comm: MPI.Comm) -> str:
-    """What a run on these ranks will take, in words, from its first steps, taken in `folder`. Collective."""
+class Needs(NamedTuple):
+    """What a run takes: seconds until the heart is filled and for a step, steps, bytes of memory and on disk."""
+
+    ranks: int
+    filling: float
+    step: float
+    steps: int
+    memory: int
+    disk: int
+
+    def seconds(self, steps: int | None = None) -> float:
+        """The time of the run, or of one of so many steps."""
+        return self.filling + self.step * (self.steps if steps is None else steps)
+
+    def __str__(self) -> str:
+        ranks = f"{self.ranks} rank{'s' if self.ranks > 1 else ''}"
+        return (
+            f"about {_readable(self.seconds())} on {ranks} ({_readable(self.filling)} until the heart is filled, "
+            f"{self.step:.2g} s per step), {self.memory / 1e9:.2g} GB of memory, "
+            f"{self.disk / 1e9:.2g} GB on disk; ask Slurm for a third more time"
+        )
+
+
+def estimate(scenario: Scenario, folder: Path, comm: MPI.Comm) -> Needs:
+    """What a run on these ranks will take, from its first steps, taken in `folder`. Collective."""
     simulation = Simulation(scenario, folder, comm, Stop(comm))
     simulation.begin()
     filled = time.perf_counter() - simulation.started
     step = simulation.probe()
     memory = comm.allreduce(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    total = filled + step * simulation.clock.steps
-    ranks = f"{comm.size} rank{'s' if comm.size > 1 else ''}"
-    return (
-        f"about {_readable(total)} on {ranks} ({_readable(filled)} until the heart is filled, "
-        f"{step:.2g} s per step), {memory / 1e9:.2g} GB of memory, "
-        f"{simulation.recorder.bytes / 1e9:.2g} GB on disk; ask Slurm for a third more time"
-    )
+    return Needs(comm.size, filled, step, simulation.clock.steps, memory, simulation.recorder.bytes)
 
 
 class Simulation:
@@ -105,20 +129,20 @@ class Simulation:
         time_ = scenario.time
         self.clock = Clock(time_.dt, time_.duration, time_.cycle_length)
         self.heart = build(scenario, comm)
-        for note in self.heart.solid.geometry.notes:
+        for note in self.heart.geometry.notes:
             self.log.say(f"mesh: {note}")
         dofs = ", ".join(f"{count:,} of the {equation}" for equation, count in self.heart.dofs().items())
         self.log.say(f"unknowns: {dofs}")
-        described = scenario.model_dump(mode="json")
+        described = scenarios.kept_in(folder, scenario)
         self.recorder = Recorder(folder, scenario.output, described, self.heart, self.clock, comm)
 
     def run(self, start: Callable[[], None]) -> int:
         """`start` the clock (begin or resume), then step to the end; returns the exit code."""
         try:
-            with self.stop:
-                start()
+            start()
+            with together(self.comm):
                 self._write_run_file("running")
-                return self._loop()
+            return self._loop()
         except InputError:  # found before anything was computed: what lies in the folder stays as it is
             raise
         except Exception as error:
@@ -126,18 +150,28 @@ class Simulation:
             raise
 
     def begin(self) -> None:
-        """Fill the heart to the start of its beat and write the first row and frame."""
+        """Fill the heart to the start of its beat and write the first row and frame.
+
+        Raises Stopped where it is asked to end meanwhile: what is half filled cannot be gone on from.
+        """
         self._note_start()
         try:
-            volumes = self.heart.fill(self.log.step)
+            volumes = self.heart.fill(self._filling)
         except SolveFailed as failure:
+            self.recorder.show_last_state()
             raise SolveFailed(
                 failure.equation,
-                f"{failure.reason}, before the first beat. Try a finer or better mesh, a stiffer passive law, "
-                "or less blood",
+                f"{failure.reason}, before the first beat; how far it came is in last_state.xdmf. "
+                "Try a finer or better mesh, a stiffer passive law, or less blood",
             ) from failure
-        self.log.say("filled: " + ", ".join(f"{name} {volume / ML:.1f} mL" for name, volume in volumes.items()))
+        if volumes:
+            self.log.say("filled: " + ", ".join(f"{name} {volume / ML:.1f} mL" for name, volume in volumes.items()))
         self.recorder.begin()
+
+    def _filling(self, line: str) -> None:
+        self.log.step(line)
+        if why := self.stop.reason():
+            raise Stopped(f"{why} before the first beat; heartwright restart begins anew")
 
     def resume(self) -> None:
         """Put the newest good checkpoint back."""
@@ -146,7 +180,7 @@ class Simulation:
         self._note_start()
         with together(self.comm):
             if self.comm.rank == 0:
-                write_atomically(self.folder / "resolved.yaml", scenarios.dump(self.scenario))
+                write_atomically(self.folder / "resolved.yaml", scenarios.dump(self.scenario, self.folder))
         self.log.say(f"restarted at t {self.clock.t:.0f} ms")
 
     def probe(self) -> float:
@@ -245,8 +279,8 @@ class Simulation:
     def _record_failure(self, error: Exception) -> None:
         """How the run ended, in run.json and the log. Not collective: a rank may fail alone."""
         code = error.exit_code if isinstance(error, HeartwrightError) else INTERNAL
-        self.log.record(f"failed: {error}")
-        with contextlib.suppress(StorageError):  # where the disk is full, that is the error already
+        self.log.record(f"ended: {error}")
+        with contextlib.suppress(StorageError, OSError):  # where the disk is full, that is the error already
             self._write_run_file(OUTCOMES.get(code, "failed"), code, f"{error}")
             self._note_end(code)
 
@@ -284,24 +318,27 @@ class Simulation:
 
     def _line(self, seconds: float, left: float) -> str:
         row = self.recorder.row
-        cavities = "  ".join(
-            f"{side.upper()} {row[f'{side}_pressure'][0]:.0f} mmHg {row[f'{side}_volume'][0]:.0f} mL"
-            for side in self.heart.solid.cavities
-        )
         return (
-            f"t {self.clock.t:.0f} ms  dt {self.clock.dt:g}  Newton {row['newton'][0]:.0f}  {cavities}  "
+            f"t {self.clock.t:.0f} ms  dt {self.clock.dt:g}  {self.heart.progress(row)}  "
             f"{seconds:.2f} s  ETA {_readable(left)}"
         )
 
 
-def build(scenario: Scenario, comm: MPI.Comm) -> Heart:
-    """The heart a scenario describes, its mesh read or made, nothing stepped yet."""
+def build(scenario: Scenario, comm: MPI.Comm) -> Preparation:
+    """The heart or the tissue alone that a scenario describes, its mesh read or made, nothing stepped yet."""
     geometry = geometries.build(scenario.mesh, comm)
-    fine = geometry.refined(scenario.mesh.refine)
-    time_, cavities = scenario.time, scenario.circulation.cavities
+    if scenario.mechanics:
+        memory.require(geometry.quadratic_unknowns(), comm)
+    fine = geometry.refined(scenario.mesh.refine + scenario.electrophysiology.halvings)
+    time_ = scenario.time
     fibres = directions(fine, scenario.mesh.fibres, "DG0")
+    tissue = Tissue(fine, scenario.electrophysiology, fibres, time_.dt_ep, time_.av_delay, time_.cycle_length)
+    if scenario.mechanics is None:
+        return Preparation(tissue, fibres[0])
+    memory.require(geometry.quadratic_unknowns(), comm)
+    cavities = scenario.circulation.cavities
     return Heart(
-        tissue=Tissue(fine, scenario.electrophysiology, fibres, time_.dt_ep, time_.av_delay, time_.cycle_length),
+        tissue=tissue,
         contraction=Contraction(geometry, scenario.mechanics, time_.dt),
         solid=Solid(geometry, scenario.mechanics, scenario.mesh.fibres, cavities, time_.dt),
         circulation=Circulation(scenario.circulation, time_.cycle_length, time_.av_delay, tuple(cavities)),
@@ -312,9 +349,7 @@ def build(scenario: Scenario, comm: MPI.Comm) -> Heart:
 
 def cite(scenario: Scenario) -> list[str]:
     """DOIs of the models a scenario uses."""
-    models = [cells.model for cells in scenario.electrophysiology.cells]
-    models += [scenario.mechanics.active.model, scenario.circulation.model]
-    return [f"{name}: doi:{read(name).doi}" for name in dict.fromkeys(models)]
+    return [f"{Path(name).name}: doi:{read(name).doi}" for name in scenarios.models(scenario)]
 
 
 def _readable(seconds: float) -> str:

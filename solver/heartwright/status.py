@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from heartwright.errors import InputError
-
-LOCK = ".lock"
+from heartwright.files import LOCK
 
 
 def lines(folder: Path) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import itertools
+import math
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 TEMPLATE = REPOSITORY / "slurm" / "run.sbatch"
 TIME = re.compile(r"\d+(-\d+(:\d\d){0,2}|(:\d\d){0,2})")  # what Slurm takes: minutes, H:MM:SS, D-HH …
 MEMBERS = 1000  # of a sweep
+MARGIN, NOTICE = 4 / 3, 5  # of a job's time over the estimate; minutes before its end at which it is asked to stop
 
 
 class Job(NamedTuple):
@@ -36,10 +38,22 @@ class Job(NamedTuple):
         return ["sbatch", "--parsable", *wait, *self.options, str(TEMPLATE), *self.arguments]
 
 
+def members(file: Path, overrides: Iterable[str], axes: Iterable[str]) -> list[scenario.Scenario]:
+    """The scenario, or all those of a sweep. Raises InputError with every finding in any of them."""
+    combinations = _combinations(axes)
+    return [scenario.load(file, [*overrides, *combination]).resolve() for combination in combinations]
+
+
+def limit(seconds: float) -> str:
+    """The time to ask for, for a run that takes so long: a third more, and the notice of which Slurm gives it."""
+    minutes = math.ceil(seconds * MARGIN / 60) + NOTICE
+    return f"{minutes // 60}:{minutes % 60:02}:00"
+
+
 def options(nodes: int, ranks: int, time: str | None, after: str | None) -> tuple[str, ...]:
     """Options of sbatch that all jobs share. Raises InputError for what Slurm would not understand."""
     if time is not None and not TIME.fullmatch(time):
-        raise InputError(f"--time {time}: write it as Slurm does: H:MM:SS, minutes, or D-HH")
+        raise InputError(f"--time {time}: write it as Slurm does: H:MM:SS, minutes, or D-HH; or auto")
     if after is not None and not after.isdigit():
         raise InputError(f"--after {after}: give the number of a job")
     shared = (f"--nodes={nodes}", f"--ntasks-per-node={ranks}")
@@ -64,22 +78,21 @@ def sweep(
     Lays out `folder`: `scenarios/NNN.yaml`, each complete, and `manifest.tsv` with what they differ in and their
     digests. Raises InputError, before anything is written, with every finding in any of them.
     """
-    combinations = list(itertools.product(*(_axis(text) for text in axes)))
-    if len(combinations) > MEMBERS:
-        raise InputError(f"--sweep: {len(combinations)} combinations; at most {MEMBERS} at once")
+    combinations = _combinations(axes)
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: is not empty; choose another folder with -o")
-    members = [scenario.load(file, [*overrides, *combination]).resolve() for combination in combinations]
-    texts = [scenario.dump(member) for member in members]
+    described = members(file, overrides, axes)
+    texts = [scenario.dump(scenario.by_digest(member), folder / "scenarios") for member in described]
     (folder / "scenarios").mkdir(parents=True)
     with open(folder / "manifest.tsv", "w", encoding="utf-8", newline="") as table:
         rows = csv.writer(table, delimiter="\t", lineterminator="\n")
         for index, (text, combination) in enumerate(zip(texts, combinations, strict=True)):
             (folder / "scenarios" / f"{index:03d}.yaml").write_text(text, encoding="utf-8")
             rows.writerow([f"{index:03d}", hashlib.sha256(text.encode()).hexdigest(), *combination])
-    own = (f"--job-name={members[0].name}", f"--output={folder}/%a.log", f"--array=0-{len(texts) - 1}%{throttle}")
-    first = (f"--job-name={members[0].name}-warm-up", f"--output={folder}/warm-up.log")
-    short = ("--set", f"time.end={members[0].time.dt} ms", "--set", "output.report=false")
+    one = described[0]
+    own = (f"--job-name={one.name}", f"--output={folder}/%a.log", f"--array=0-{len(texts) - 1}%{throttle}")
+    first = (f"--job-name={one.name}-warm-up", f"--output={folder}/warm-up.log")
+    short = ("--set", f"time.end={one.time.dt} ms", "--set", "output.report=false")
     compiling = (str(folder / "scenarios" / "000.yaml"), *short)
     return [
         Job("warm_up", shared + first, compiling, folder=folder / "warm-up"),
@@ -116,6 +129,14 @@ def _settings(job: Job) -> dict[str, str]:
     """What the template finds in its environment: how Heartwright is called here, and the folder of the run."""
     launcher = {"HEARTWRIGHT": os.environ.get("HEARTWRIGHT", str(REPOSITORY / "heartwright"))}
     return launcher | ({"HEARTWRIGHT_FOLDER": str(job.folder)} if job.folder else {})
+
+
+def _combinations(axes: Iterable[str]) -> list[tuple[str, ...]]:
+    """Every choice of one value per axis; a single empty one without axes."""
+    combinations = list(itertools.product(*(_axis(text) for text in axes)))
+    if len(combinations) > MEMBERS:
+        raise InputError(f"--sweep: {len(combinations)} combinations; at most {MEMBERS} at once")
+    return combinations
 
 
 def _axis(text: str) -> list[str]:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+import heart
 import mpi
+from heartwright import cli, memory
 
 pytestmark = pytest.mark.parallel
 
@@ -60,6 +62,39 @@ def test_tasks_that_do_not_find_each_other_are_refused(tmp_path, name):
     assert done.returncode == 64
     assert done.stderr.count("Slurm started 8 tasks, but MPI sees one: use `srun --mpi=pmix`") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_more_ranks_than_tetrahedra_are_refused():
+    program = """
+import numpy as np
+from heartwright.mesh import geometry
+from heartwright.mesh.raw import RawMesh
+from heartwright.mesh.spec import MeshSpec
+from mpi4py import MPI
+
+points, cells = np.vstack([np.zeros(3), np.eye(3), np.ones(3)]), np.array([[0, 1, 2, 3], [1, 2, 3, 4]])
+two = RawMesh(points, cells, cells[:0, :3], np.zeros(0, dtype=int), {})
+geometry.prepare = lambda spec: two
+try:
+    geometry.build(MeshSpec(generate={"type": "slab", "lengths": ["1 mm"] * 3, "size": "1 mm"}), MPI.COMM_WORLD)
+except geometry.InputError as error:
+    print(error)
+"""
+    done = mpi.run(3, program, timeout=60)
+    assert done.stdout.splitlines() == ["mesh: 3 ranks for 2 tetrahedra: use fewer"] * 3, done.stderr
+
+
+def test_a_heart_that_cannot_fit_into_the_machine_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)  # a run in this process leaves the current folder
+    monkeypatch.setattr(memory, "installed", lambda: 10**8)
+    path = heart.scenario(tmp_path, heart.ONE_VENTRICLE)
+    assert cli.main(["run", str(path), "-o", str(tmp_path / "run")]) == 64
+    assert "need about 0.31 GB on each node, which has 0.1 GB" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_memory_of_a_known_run_is_about_what_it_took():
+    assert memory.needs(308_025, 4) == pytest.approx(6.8e9, rel=0.05)
 
 
 def test_complex_numbers_are_refused(tmp_path):

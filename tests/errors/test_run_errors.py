@@ -1,6 +1,9 @@
 """Runs that cannot be: one clear message, printed once, the right exit code, and nobody waits for ever."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +127,35 @@ def fails(self, t, dt):
 Heart.step = fails
 """
 
+# From the fourth step on the kernel refuses what lies beyond so many bytes of a file.
+LIMITED = """
+import resource, time
+
+def limited(self, t, dt):
+    if t == 3:
+        resource.setrlimit(resource.RLIMIT_FSIZE, ({bytes}, resource.RLIM_INFINITY))
+        print("limited at", time.time(), flush=True)
+    step(self, t, dt)
+
+Heart.step = limited
+"""
+
+# From the fourth step on a call of the system fails on rank 0.
+REFUSED = """
+import os, time
+
+def refuses(*arguments):
+    raise OSError(errno.{number}, os.strerror(errno.{number}))
+
+def refused(self, t, dt):
+    if t == 3 and rank == 0:
+        os.{call} = refuses
+        print("limited at", time.time(), flush=True)
+    step(self, t, dt)
+
+Heart.step = refused
+"""
+
 DISK_FULL = """
 open_series = Series._open
 
@@ -137,10 +169,10 @@ Series._open = full
 """
 
 
-def run(folder: Path, ranks: int, patch: str):
+def run(folder: Path, ranks: int, patch: str, *changes: str):
     program = folder / "program.py"
     program.write_text(FAILING.format(patch=patch))
-    arguments = ["run", str(scenario(folder, NOTHING_WRONG)), "-o", str(folder / "run")]
+    arguments = ["run", str(scenario(folder, NOTHING_WRONG)), "-o", str(folder / "run"), *changes]
     return mpi.run(ranks, [str(program), *arguments], env={"TMPDIR": str(folder)}, timeout=180)  # where crash logs go
 
 
@@ -162,6 +194,44 @@ def test_a_step_that_cannot_be_solved_ends_with_65_and_a_checkpoint(ranks, tmp_p
     assert "Try a smaller time.dt" in done.stderr and "Traceback" not in done.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text())["exit_code"] == 65
     assert (tmp_path / "run" / "checkpoints" / "ck-000000003" / "state.h5").exists()
+
+
+NO_FIELDS = ("--set", "output.fields.of=[]")
+REFUSALS = {  # what happens, the message, what is written
+    "series": (LIMITED.format(bytes=0), "cannot write series.csv: File too large", ()),
+    "fields": (LIMITED.format(bytes=20_000), "cannot write fields.h5", ()),
+    "checkpoint": (LIMITED.format(bytes=20_000), "cannot write ck-000000005.partial", NO_FIELDS),
+    "damaged disk": (REFUSED.format(number="EIO", call="fsync"), "Input/output error", ()),
+    "folder that became read-only": (REFUSED.format(number="EROFS", call="replace"), "Read-only file system", ()),
+}
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("what", REFUSALS)
+def test_a_disk_that_refuses_ends_all_ranks_soon_with_74(what, ranks, tmp_path):
+    patch, message, changes = REFUSALS[what]
+    done = run(tmp_path, ranks, patch, *changes)
+    seconds = time.time() - float(done.stdout.rpartition("limited at ")[2].split()[0])
+    assert done.returncode == 74, done.stderr
+    assert done.stderr.count(message) == 1 and "failed alone" not in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr and "internal error" not in done.stderr
+    assert seconds < 20  # three where the ranks have cores of their own
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_computed(ranks, tmp_path):
+    arguments = ["run", str(scenario(tmp_path, NOTHING_WRONG)), "-o", "/proc/run"]
+    done = heart.command(ranks, *arguments)
+    assert done.returncode == 74 and done.stderr.count("/proc/run: ") == 1, done.stderr
+
+
+def test_a_reader_that_leaves_does_not_end_the_run(tmp_path):
+    short = scenario(tmp_path, {"end: 20 ms": "end: 2 ms"})
+    command = [sys.executable, "-m", "heartwright", "run", str(short), "-o", str(tmp_path / "run")]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["outcome"] == "done"
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

@@ -56,6 +56,32 @@ TEXTS = {
         "s.yaml:7: pathologies.0: unknown type 'lbb'; did you mean 'lbbb'?",
     ),
     "no type": (GOOD + "devices:\n  - {av_delay: 3 ms}\n", "s.yaml:8: devices.0: needs a `type`"),
+    "one domain": (
+        GOOD.replace("  stimuli", "  equation: bidomain\n  stimuli"),
+        "s.yaml:2: electrophysiology: the bidomain equation needs conductivities of both domains: conduction of type "
+        "domains",
+    ),
+    "a bath without its equation": (
+        GOOD.replace("  stimuli", "  bath: {where: epi}\n  stimuli"),
+        "s.yaml:2: electrophysiology: a bath needs the bidomain equation, this is monodomain",
+    ),
+    "quadratic elements with wanted speeds": (
+        GOOD.replace("  stimuli", "  element: P2\n  stimuli"),
+        "s.yaml:2: electrophysiology: the conductivities for wanted speeds are known for linear elements: give "
+        "conductivities",
+    ),
+    "quadratic elements that are lumped": (
+        GOOD.replace(
+            "  stimuli",
+            "  element: P2\n  mass: lumped\n"
+            "  conduction: {type: conductivity, fibre: 1 S/m, sheet: 1 S/m, normal: 1 S/m}\n  stimuli",
+        ),
+        "s.yaml:2: electrophysiology: quadratic elements have no lumped mass: it would be negative at their vertices",
+    ),
+    "a field of another equation": (
+        GOOD + "output: {fields: {of: [v, phi_e]}}\n",
+        "s.yaml:7: output.fields.of: phi_e is a field of the bidomain equation, this is monodomain",
+    ),
     "required": (GOOD + "devices: [{type: crt}]\n", "s.yaml:7: devices.0.leads: is required"),
     "too few": (
         GOOD + "devices: [{type: crt, leads: [{at: epi}]}]\n",
@@ -69,6 +95,39 @@ TEXTS = {
         GOOD.replace("circulation: {}", "circulation: {cavities: {lv: endo}}"),
         "s.yaml:6: circulation.cavities.lv: the mesh has no surface 'endo'; it has: base, epi, lv_endo, rv_endo",
     ),
+    "no such region": (
+        GOOD.replace("mechanics: {}", "mechanics: {regions: [{where: scar, passive_scale: 2}]}"),
+        "s.yaml:5: mechanics.regions.0.where: the mesh has no surface 'scar'; it has: base, epi, lv_endo, rv_endo",
+    ),
+    "no such region to be near": (
+        GOOD.replace("mechanics: {}", "mechanics: {regions: [{where: {near: scar, within: 5 mm}}]}"),
+        "s.yaml:5: mechanics.regions.0.where: the mesh has no surface 'scar'; it has: base, epi, lv_endo, rv_endo",
+    ),
+    "negative stiffness": (
+        GOOD.replace("mechanics: {}", "mechanics: {passive: {type: usyk, C: -1 kPa}}"),
+        "s.yaml:5: mechanics.passive.C: must be greater than 0, got '-1 kPa'",
+    ),
+    "no stiffness": (
+        GOOD.replace("mechanics: {}", "mechanics: {passive: {type: neo_hooke, mu: 0 kPa}}"),
+        "s.yaml:5: mechanics.passive.mu: must be greater than 0, got '0 kPa'",
+    ),
+    "not convex": (
+        GOOD.replace("mechanics: {}", "mechanics: {passive: {type: holzapfel_ogden, b_f: -2}}"),
+        "s.yaml:5: mechanics.passive.b_f: must be greater than 0, got -2",
+    ),
+    "Poisson ratio 0.5": (
+        GOOD.replace("mechanics: {}", "mechanics: {bulk_modulus: null}"),
+        "s.yaml:5: mechanics: with an infinite bulk_modulus (Poisson ratio 0.5) the pressure is an unknown: "
+        "set `element: P2P1`",
+    ),
+    "no element": (
+        GOOD.replace("mechanics: {}", "mechanics: {element: P3}"),
+        "s.yaml:5: mechanics.element: must be 'P2' or 'P2P1', got 'P3'",
+    ),
+    "no law": (
+        GOOD.replace("mechanics: {}", "mechanics: {passive: {type: mooney_rivlin}}"),
+        "s.yaml:5: mechanics.passive: unknown type 'mooney_rivlin'; known: guccione, holzapfel_ogden, neo_hooke, usyk",
+    ),
     "no such model": (
         GOOD.replace("mechanics: {}", "mechanics: {active: {model: land_2018}}"),
         "s.yaml:5: mechanics.active.model: no model 'land_2018'; did you mean 'land_2017'?",
@@ -79,7 +138,7 @@ TEXTS = {
     ),
     "missing physics": (
         GOOD.replace("mechanics: {}\n", ""),
-        "s.yaml:1: mechanics: is required: a beat needs electrophysiology, mechanics and circulation",
+        "s.yaml:1: mechanics: is required: there is circulation; a beat needs both, tissue alone neither",
     ),
     "bad name": (
         GOOD + "name: ../x\n",

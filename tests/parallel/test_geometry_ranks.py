@@ -1,10 +1,8 @@
 """A heart is the same mesh on 1, 2 and 3 ranks, and so are its refined children."""
 
-import json
-
 import pytest
 
-from mpi import run
+from mpi import answer
 
 pytestmark = pytest.mark.parallel
 
@@ -56,20 +54,14 @@ if comm.rank == 0:
 """
 
 
-def facts(ranks: int) -> dict:
-    done = run(ranks, FACTS)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 @pytest.fixture(scope="module")
 def alone():
-    return facts(1)
+    return answer(1, FACTS)
 
 
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_meshes_transfers_and_cavities_do_not_depend_on_the_ranks(alone, ranks):
-    several = facts(ranks)
+    several = answer(ranks, FACTS)
     for level, expected in alone.items():
         found = several[level]
         assert found["vertices"] == expected["vertices"]  # the same numbers at bitwise the same places

@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from heartwright.mesh import importers
+from heartwright.mesh import fields, importers
+from heartwright.mesh.prepare import prepare
 from heartwright.mesh.spec import MeshSpec
-from mpi import run
+from heartwright.mesh.where import FibresBayer
+from mpi import answer, run
 
 pytestmark = pytest.mark.parallel
 
@@ -128,8 +130,38 @@ def test_xdmf_whose_fibres_and_surfaces_lie_in_other_files_is_read_on_any_ranks(
         "regions": {"lv_endo": 1, "rv_endo": 2, "epi": 3, "base": 4},
         "fibres": {"type": "file", "fibre": "fiber", "sheet": "sheet"},
     }
-    told = [run(ranks, AMBIT.replace("{spec}", json.dumps(spec))) for ranks in (1, 2)]
-    assert all(done.returncode == 0 for done in told), told[0].stderr + told[1].stderr
-    one, two = (json.loads(done.stdout.splitlines()[-1]) for done in told)
+    one, two = (answer(ranks, AMBIT.replace("{spec}", json.dumps(spec))) for ranks in (1, 2))
     np.testing.assert_allclose(one, two, rtol=1e-10)
     np.testing.assert_allclose(np.array(one[:3]) / 1000.0, [116.1, 83.8, 203.7], atol=0.05)
+
+
+STORED = """
+import numpy as np
+from mpi4py import MPI
+from heartwright.mesh import coordinates, importers
+from heartwright.mesh.geometry import build
+from heartwright.mesh.spec import MeshSpec
+
+coordinates.compute = None  # must not be asked for
+g = build(MeshSpec(file="{file}"), MPI.COMM_WORLD)
+held = importers.read(MeshSpec(file="{file}")).point_fields
+for name in ("transmural", "apicobasal", "rotation", "chamber", "aha", "septum"):
+    assert np.array_equal(getattr(g.coordinates, name), held[name][g.input_vertex]), name
+"""
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_stored_coordinates_are_used_as_they_are(made, ranks):
+    done = run(ranks, STORED.replace("{file}", str(made / "c2.h5")))
+    assert done.returncode == 0, done.stderr
+
+
+def test_stored_coordinates_of_another_mesh_are_not_used(made):
+    raw = prepare(MeshSpec(file=str(made / "c1.h5")))
+    assert raw.coordinates_of == raw.digest()
+    kept = fields.only_needed(raw, FibresBayer())
+    assert kept.point_fields.keys() == set(fields.COORDINATES) and kept.notes == raw.notes
+    swapped = raw.names | {"lv_endo": raw.names["rv_endo"], "rv_endo": raw.names["lv_endo"]}
+    for other in (raw.but(names=swapped), raw.but(points=2.0 * raw.points)):
+        left = fields.only_needed(other, FibresBayer())
+        assert not left.point_fields and "computed anew" in left.notes[-1]

@@ -23,7 +23,7 @@ BANDS = {
     "lv_dpdt_max": (1000, 2000),
     "rv_edv": (130, 165),
     "rv_esv": (55, 80),
-    "rv_peak_pressure": (23, 26),
+    "rv_peak_pressure": (23, 28),
     "rv_edp": (3, 5),
     "la_pressure_mean": (6, 10),
     "ra_pressure_mean": (2, 5),

@@ -7,8 +7,10 @@ from mpi4py import MPI
 from box import box
 from heartwright.electrophysiology import conductivity
 from heartwright.electrophysiology.spec import (
+    Bath,
     Cells,
     Conductivities,
+    Domains,
     ElectrophysiologySpec,
     FastEndocardium,
     Region,
@@ -18,6 +20,7 @@ from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import MeshSpec, Slab
 
 EPI = Cells(variant="epi")
+EXTRACELLULAR = {"fibre": 0.62, "sheet": 0.24, "normal": 0.24}
 MEASURED = Conductivities(fibre=0.17, sheet=0.05, normal=0.02)
 
 
@@ -26,6 +29,19 @@ def test_the_cable_of_the_benchmark_converges_to_the_published_speed():
     # from above, with h^2: 2.6 % at 0.1 mm, 1.2 % at 0.05 mm, 0.7 % at 0.025 mm.
     D = 0.17 * 0.62 / (0.17 + 0.62) / (140 * 0.01)
     assert conductivity.Bundle(EPI, 0.05, 0.01, [D]).speeds(0.3)[0] == pytest.approx(0.612, rel=0.015)
+
+
+def test_speeds_of_the_mass_variants_bracket_the_limit():
+    # Niederer et al. 2011: 0.612 m/s along and 0.224 m/s across the fibre, of elements and steps without length
+    along, across = 0.17 * 0.62 / (0.17 + 0.62) / 1.4, 0.019 * 0.24 / (0.019 + 0.24) / 1.4
+    consistent, selective, lumped = (
+        conductivity.Bundle(EPI, 0.1, 0.01, [along, across], lumped).speeds(0.1) for lumped in (0.0, 0.5, 1.0)
+    )
+    limit = np.array([0.612, 0.224])
+    assert np.all(lumped < limit)
+    assert np.all(limit < consistent)
+    assert np.all((lumped < selective) & (selective < consistent))
+    assert selective[0] == pytest.approx(0.612, rel=0.005)
 
 
 @pytest.mark.parametrize(("speed", "h"), [(0.6, 1.5), (0.25, 1.0)])
@@ -49,6 +65,14 @@ def test_the_element_length_of_a_box_is_the_side_of_its_cubes():
     assert conductivity.element_length(box((4, 3, 2), 0.5)) == 0.5
 
 
+@pytest.mark.parametrize("elements", [1, 2])
+def test_the_inner_nodes_of_a_layer_hold_a_third_of_an_element_more(elements):
+    """χ falls from 1 to 0 over the next element, where ∫ χ² is a third of its volume."""
+    geometry = box((4.0, 4.0, 4.0), 1.0)
+    layer = geometry.points[geometry.V1.dofmap.list][:, :, 2].max(axis=1) < elements + 0.5
+    assert conductivity.burden(geometry, layer) == pytest.approx(1 + 1 / (3 * elements))
+
+
 def test_layer_and_scar_end_up_in_the_field():
     geometry = build(MeshSpec(generate=Slab(lengths=(12.0, 6.0, 6.0), size=1.5)), MPI.COMM_SELF)
     spec = ElectrophysiologySpec(
@@ -58,6 +82,39 @@ def test_layer_and_scar_end_up_in_the_field():
     )
     fibre = conductivity.conductivity_fields(geometry, spec, 0.05).x.array.reshape(-1, 3)[:, 0]
     x = geometry.points[geometry.V1.dofmap.list][:, :, 0].mean(axis=1)
-    assert fibre[x < 1.5] == pytest.approx(4 * 0.17)
+    layer = conductivity.endocardial_layer(geometry, spec.fast_endocardium)
+    assert fibre[x < 1.5] == pytest.approx(4 * 0.17 * conductivity.burden(geometry, layer))
     assert fibre[(x > 4.5) & (x < 8)] == pytest.approx(0.17)
     assert not fibre[x > 10].any()
+
+
+def test_a_bath_is_a_region_or_the_cells_whose_nodes_all_lie_in_a_place():
+    domains = Domains(intracellular=MEASURED.model_dump(exclude={"type"}), extracellular=EXTRACELLULAR)
+    geometry = box((4.0, 2.0, 2.0), 0.5)
+    x = geometry.points[geometry.V1.dofmap.list][:, :, 0]
+    geometry.regions, geometry.region = {"blood": 1}, (x.mean(axis=1) > 3.0).astype(np.int32)
+    for where in ({"box": {"lower": (3.0, -1, -1), "upper": (9, 9, 9)}}, {"region": "blood"}):
+        bath = Bath(where=where, conductivity=0.7)
+        spec = ElectrophysiologySpec(equation="bidomain", conduction=domains, bath=bath)
+        inside, outside = (field.x.array.reshape(-1, 3) for field in conductivity.domain_fields(geometry, spec))
+        wet = x.min(axis=1) >= 3.0
+        assert not inside[wet].any()
+        assert outside[wet] == pytest.approx(0.7)
+        assert inside[~wet] == pytest.approx(np.tile([0.17, 0.05, 0.02], ((~wet).sum(), 1)))
+        assert outside[~wet] == pytest.approx(np.tile([0.62, 0.24, 0.24], ((~wet).sum(), 1)))
+
+
+@pytest.mark.parametrize(
+    ("lower", "message"),
+    [
+        ((3.9, -1, -1), "electrophysiology.bath: no cell of the mesh lies in it with all its nodes"),
+        ((-1, -1, -1), "electrophysiology.bath: all of the mesh lies in it, nothing is muscle"),
+    ],
+)
+def test_a_bath_without_cells_and_one_without_muscle_are_told(lower, message):
+    domains = Domains(intracellular=EXTRACELLULAR, extracellular=EXTRACELLULAR)
+    bath = Bath(where={"box": {"lower": lower, "upper": (9, 9, 9)}})
+    spec = ElectrophysiologySpec(equation="bidomain", conduction=domains, bath=bath)
+    with pytest.raises(InputError) as refused:
+        conductivity.muscle_of(box((4.0, 2.0, 2.0), 0.5), spec)
+    assert str(refused.value) == message

@@ -1,21 +1,28 @@
-"""Pseudo-ECG: signs, leads, and the duration of the QRS complex."""
+"""ECG: signs, leads, and the duration of the QRS complex."""
 
 import numpy as np
 import pytest
 import ufl
+from dolfinx import fem
 
-from box import box
-from heartwright.electrophysiology.ecg import ELECTRODES, PseudoECG, placed
-from heartwright.electrophysiology.spec import Ecg
+from box import AXES, box
+from heartwright.electrophysiology.ecg import ELECTRODES, LeadField, placed
+from heartwright.electrophysiology.spec import Ecg, ElectrophysiologySpec
 from heartwright.errors import InputError
 from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Biventricle, MeshSpec
-from heartwright.output.metrics import qrs_duration, t_wave
+from heartwright.output.metrics import qrs_axis, qrs_duration, t_wave
 
 
 @pytest.fixture(scope="module")
 def bar():
     return box((20.0, 4.0, 4.0), 1.0)
+
+
+def in_an_equal_torso(bar, electrodes) -> LeadField:
+    """A heart whose two spaces together conduct like the torso: then the lead field is that of a half space."""
+    inside, outside = (fem.Constant(bar.mesh, sigma) * ufl.Identity(3) for sigma in (0.1, 0.1))
+    return LeadField(bar, inside, outside, electrodes)
 
 
 def front(bar, x: float) -> np.ndarray:
@@ -25,36 +32,36 @@ def front(bar, x: float) -> np.ndarray:
 
 def test_an_approaching_wave_is_positive_and_a_leaving_one_negative(bar):
     ends = {"behind": np.array([-20.0, 2.0, 2.0]), "ahead": np.array([40.0, 2.0, 2.0])}
-    ecg = PseudoECG(bar, 0.1 * ufl.Identity(3), ends, 0.2)
+    ecg = in_an_equal_torso(bar, ends)
     signal = [ecg.potentials(front(bar, x)) for x in (5.0, 10.0, 15.0)]
     assert all(phi["ahead"] > 0 > phi["behind"] for phi in signal)
     assert signal[0]["ahead"] < signal[1]["ahead"] < signal[2]["ahead"]
 
 
 def test_a_wave_that_passes_an_electrode_is_biphasic(bar):
-    ecg = PseudoECG(bar, 0.1 * ufl.Identity(3), {"beside": np.array([10.0, 2.0, 14.0])}, 0.2)
+    ecg = in_an_equal_torso(bar, {"beside": np.array([10.0, 2.0, 14.0])})
     before, after = (ecg.potentials(front(bar, x))["beside"] for x in (5.0, 15.0))
     assert before > 0 > after
     assert before == pytest.approx(-after, rel=0.02)
 
 
 def test_tissue_of_one_potential_makes_no_signal(bar):
-    ecg = PseudoECG(bar, 0.1 * ufl.Identity(3), {"near": np.array([30.0, 2.0, 2.0])}, 0.2)
+    ecg = in_an_equal_torso(bar, {"near": np.array([30.0, 2.0, 2.0])})
     scale = abs(ecg.potentials(front(bar, 10.0))["near"])
     assert abs(ecg.potentials(np.full(len(bar.points), -85.0))["near"]) < 1e-10 * scale
 
 
 def test_the_dipole_of_a_flat_front_is_that_of_the_formula(bar):
-    # far away: phi = sigma_i (Δv A) cos θ / (4 pi sigma_b r^2), Δv A the front's jump times its area
+    # far away: phi = sigma_i (Δv A) cos θ / (2 pi sigma_b r^2), Δv A the front's jump times its area
     r = 500.0
-    ecg = PseudoECG(bar, 0.1 * ufl.Identity(3), {"far": np.array([10.0 + r, 2.0, 2.0])}, 0.2)
-    expected = 0.1 * 105.0 * 16.0 / (4 * np.pi * 0.2 * r**2)
+    ecg = in_an_equal_torso(bar, {"far": np.array([10.0 + r, 2.0, 2.0])})
+    expected = 0.1 * 105.0 * 16.0 / (2 * np.pi * 0.2 * r**2)
     assert ecg.potentials(front(bar, 10.0))["far"] == pytest.approx(expected, rel=1e-3)
 
 
 def test_leads_obey_einthoven_and_wilson():
     heart = build(MeshSpec(generate=Biventricle(size=12.0)), box((1, 1, 1), 1.0).comm)
-    ecg = PseudoECG.around(heart, 0.1 * ufl.Identity(3), Ecg())
+    ecg = LeadField.around(heart, ElectrophysiologySpec(), AXES)
     leads = ecg.leads(heart.points @ np.array([1.0, -0.5, 2.0]))
     assert list(leads) == ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
     assert leads["I"] + leads["III"] == pytest.approx(leads["II"])
@@ -73,9 +80,9 @@ def test_default_electrodes_surround_the_heart_on_the_proper_sides():
 
 
 def test_electrodes_are_needed_where_there_is_no_heart(bar):
-    assert PseudoECG.around(bar, 0.1 * ufl.Identity(3), Ecg()) is None
+    assert LeadField.around(bar, ElectrophysiologySpec(), AXES) is None
     with pytest.raises(InputError, match="no lv_endo to place"):
-        PseudoECG.around(bar, 0.1 * ufl.Identity(3), Ecg(electrodes={"V1": (0.0, 0.0, 30.0)}))
+        LeadField.around(bar, ElectrophysiologySpec(ecg=Ecg(electrodes={"V1": (0.0, 0.0, 30.0)})), AXES)
 
 
 def test_qrs_duration_ends_before_the_slow_t_wave():
@@ -102,3 +109,23 @@ def test_a_record_that_ends_before_the_t_wave_has_none():
     qrs = np.where((t > 100) & (t < 190), np.sin((t - 100) / 90 * 3 * np.pi), 0.0)
     wave = 0.3 * np.exp(-(((t - 380) / 40) ** 2))
     assert np.isnan(t_wave(t, (qrs + wave)[:, None])).all()
+
+
+def test_the_axis_is_the_direction_of_a_dipole():
+    """Lead I is D·x, aVF √3/2 D·y for a dipole D at the centre of Einthoven's triangle."""
+    t = np.arange(0.0, 400.0, 1.0)
+    pulse = np.where((t > 100) & (t < 190), np.sin((t - 100) / 90 * np.pi), 0.0)
+    for degrees in (-60.0, 30.0, 100.0):
+        across, down = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        axis = qrs_axis(t, 0.2 + across * pulse, np.sqrt(3) / 2 * down * pulse, 100.0, 90.0)
+        assert axis == pytest.approx(degrees, abs=1e-9)
+
+
+def test_muscle_that_conducts_along_the_lead_draws_its_current(bar):
+    """Reciprocal current into a bar flows along it whatever its fibres do; where they conduct better, ∇Z is smaller."""
+    ends = {"ahead": np.array([60.0, 2.0, 2.0])}
+    equal = in_an_equal_torso(bar, ends).potentials(front(bar, 10.0))["ahead"]
+    inside = fem.Constant(bar.mesh, 0.1) * ufl.Identity(3)
+    better = fem.Constant(bar.mesh, 0.3) * ufl.Identity(3)
+    found = LeadField(bar, inside, better, ends).potentials(front(bar, 10.0))["ahead"]
+    assert found == pytest.approx(equal * 0.2 / 0.4, rel=1e-6)

@@ -35,7 +35,7 @@ def test_layers_import_only_those_below_them():
 
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=["lint", "format"])
 def test_ruff_has_nothing_to_say(command):
-    done = tool("ruff", *command, "--no-cache", "solver", "tests")
+    done = tool("ruff", *command, "--no-cache", "solver", "tests", "benchmarks")
     assert done.returncode == 0, done.stdout
 
 

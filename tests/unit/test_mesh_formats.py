@@ -289,3 +289,39 @@ def test_fields_of_a_second_file_are_added_if_its_points_agree(tmp_path):
         InputError, match=r"mesh.also.1: fibres.xdmf does not belong to .*has other points \(\d+ differ"
     ):
         importers.read(spec_of(tmp_path / "pair.xdmf", also=also))
+
+
+def as_smesh(raw, corners=3, header=True):
+    """The boundary of a mesh as TetGen's simple piecewise linear complex; without its points if not `header`."""
+    nodes = [f"{i} {x} {y} {z}" for i, (x, y, z) in enumerate(raw.points, 1)]
+    facets = [f"{corners} {a} {b} {c} {tag}" for (a, b, c), tag in zip(raw.facets + 1, raw.facet_tags, strict=True)]
+    head = [f"{len(nodes)} 3 0 0", *nodes] if header else ["0 3 0 0  # in the .node"]
+    return "\n".join([*head, "# facets", f"{len(facets)} 1", *facets, "0", "0"])
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_a_tetgen_surface_is_read_with_its_markers(tmp_path, header):
+    raw = cup()
+    write_tetgen(raw, tmp_path / "cup")
+    (tmp_path / "cup.smesh").write_text(as_smesh(raw, header=header))
+    back = importers.read(MeshSpec(file=str(tmp_path / "cup.smesh"), unit="mm", regions=CUP_REGIONS))
+    assert not len(back.cells)
+    np.testing.assert_array_equal(back.facets, raw.facets)
+    np.testing.assert_array_equal(back.facet_tags, raw.facet_tags)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda text: text[: len(text) // 2], "ends early|numbers where"),
+        (lambda text: text.replace("\n3 ", "\n4 "), "not triangles"),
+        (lambda text: "", "ends early"),
+        (lambda text: "9999999 3 0 0\n1 0 0 0", "numbers where 9999999"),
+        (lambda text: "x" + text, "not a number"),
+    ],
+)
+def test_a_damaged_tetgen_surface_is_refused(tmp_path, change, message):
+    path = tmp_path / "cup.smesh"
+    path.write_text(change(as_smesh(cup())))
+    with pytest.raises(InputError, match=message):
+        importers.read(MeshSpec(file=str(path), unit="mm", regions=CUP_REGIONS))

@@ -56,6 +56,18 @@ def test_ellipsoid_volumes_follow_the_formula():
     assert wall == pytest.approx(outer - inner, rel=0.01)
 
 
+def test_edges_grow_from_the_apex_to_the_base():
+    shape = Ellipsoid(radius=7.0, length=17.0, wall=3.0, apex_wall=3.0, base_height=5.0, size=2.0, apex_size=1.0)
+    raw = checks.checked(generate(shape), MeshSpec(generate=shape))
+    corners = raw.points[raw.facets]
+    edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).mean(axis=1)
+    height = corners[:, :, 2].mean(axis=1)
+    # size from 2 mm at z = 0 to 1 mm at z = -25 mm
+    for low, high in ((-25.0, -22.0), (-14.0, -11.0), (-3.0, 0.0)):
+        here = (height > low) & (height < high)
+        assert edges[here].mean() == pytest.approx(2.0 + height[here].mean() / 25.0, rel=0.15)
+
+
 def test_biventricle_has_the_left_ventricle_of_the_ellipsoid_and_a_right_one_of_its_formula():
     shape = Biventricle(size=4.5)
     raw = checks.checked(generate(shape), MeshSpec(generate=shape))

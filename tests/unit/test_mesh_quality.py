@@ -27,7 +27,7 @@ def with_point(raw, i, point):
 
 
 def with_cell(raw, *cells):
-    return raw.but(cells=np.vstack([raw.cells, *cells]))
+    return raw.but(cells=np.vstack([raw.cells, *cells]), region=None)
 
 
 def test_coordinates_that_are_no_numbers_are_counted():

@@ -101,11 +101,49 @@ def test_the_tangent_is_the_derivative_of_the_residual(wall):
     assert product.array == pytest.approx(differences.array, abs=1e-6 * np.abs(product.array).max())
 
 
+def test_the_stress_in_the_cells_does_the_work_of_the_residual(wall):
+    """r.(u - u0) is the integral of S : Fᵀ(F - F0), inertia apart; and S is that of the state u, u0."""
+    muscle, (start, density) = wall.muscle, (wall.u0.x.array, wall.muscle.density)
+    F, S, work = muscle.stress(start)
+    muscle.density, r = 0.0, np.zeros(len(start))
+    muscle.residual(r)
+    muscle.density = density
+    M = wall.frame.x.array.reshape(-1, 3, 3)[wall.frame.function_space.dofmap.list]
+    np.testing.assert_allclose(work, np.einsum("cqij,cqjk,cqik->cq", F, S, F - _frames(wall, wall.u0, M)))
+    volume = _determinants(wall)[:, None] * muscle.weights / np.abs(np.linalg.det(M))
+    assert (work * volume).sum() == pytest.approx(r @ (wall.u.x.array - start), rel=1e-10)
+
+
+def _determinants(wall):
+    """6 times the volume of every cell."""
+    corners = wall.geometry.points[wall.geometry.V1.dofmap.list]
+    return np.abs(np.linalg.det(corners[:, 1:] - corners[:, :1]))
+
+
+def _frames(wall, u, M):
+    """(I + ∇u) M at the quadrature points."""
+    points, _ = basix.make_quadrature(basix.CellType.tetrahedron, 4)
+    F = fem.Expression(ufl.Identity(3) + ufl.grad(u), points, jit_options=QUICK)
+    cells = np.arange(len(M), dtype=np.int32)
+    return F.eval(wall.geometry.mesh, cells).reshape(M.shape) @ M
+
+
 def test_the_least_determinant_is_that_of_the_deformation(wall):
     points, _ = basix.make_quadrature(basix.CellType.tetrahedron, 4)
     J = fem.Expression(ufl.det(ufl.Identity(3) + ufl.grad(wall.u)), points, jit_options=QUICK)
-    cells = np.arange(len(wall.muscle.nodes), dtype=np.int32)
-    assert wall.muscle.least_determinant() == pytest.approx(J.eval(wall.geometry.mesh, cells).min(), rel=1e-12)
+    values = J.eval(wall.geometry.mesh, np.arange(len(wall.muscle.nodes), dtype=np.int32))
+    lowest, cell = wall.muscle.least_determinant()
+    assert lowest == pytest.approx(values.min(), rel=1e-12) and values[cell].min() == values.min()
+
+
+def test_a_diagnosis_names_the_most_compressed_element_by_its_number_in_the_input(wall):
+    lowest, cell = wall.muscle.least_determinant()
+    corners = wall.geometry.points[wall.geometry.V1.dofmap.list[cell]]
+    x, y, z = corners.mean(axis=0)
+    number = wall.geometry.mesh.topology.original_cell_index[cell]
+    assert wall.diagnosis() == (
+        f"most compressed is element {number} at ({x:.1f}, {y:.1f}, {z:.1f}) mm, to {lowest:.2g} of its volume"
+    )
 
 
 def test_a_displacement_that_is_no_number_is_not_admissible(wall):

@@ -68,6 +68,14 @@ def test_a_restart_keeps_the_frames_before_it_and_makes_room_for_more(tmp_path):
     np.testing.assert_allclose(read(tmp_path / "fields", 1)["u"], POINTS)
 
 
+def test_what_a_kill_left_of_a_file_that_was_being_laid_out_is_not_in_the_way(tmp_path):
+    (tmp_path / "fields.h5.partial").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(88))
+    fields = opened(tmp_path)
+    write(fields, 1)
+    fields.close()
+    assert read(tmp_path / "fields", -1)["time"] == 0.0
+
+
 def test_a_frame_too_many_is_refused(tmp_path):
     fields = opened(tmp_path, frames=1)
     write(fields, 1)

@@ -23,6 +23,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
 CITE = ["land_2017: doi:10.1016/j.yjmcc.2017.03.008"]
 UNITS = {"time": "ms", "lv_pressure": "mmHg", "lv_volume": "mL", "rv_pressure": "mmHg", "rv_volume": "mL"}
 UNITS |= {"la_pressure": "mmHg", "arterial_pressure": "mmHg", "flow_aortic": "mL/s", "flow_mitral": "mL/s"}
+UNITS |= {f"lv_{name}_stretch": "1" for name in ("radial", "circumferential", "longitudinal", "thickness")}
+UNITS |= {"lv_twist": "deg", "lv_slice_distance": "mm"}
 UNITS |= {f"valve_{valve}": "1" for valve in ("mitral", "aortic", "tricuspid", "pulmonary")}
 UNITS |= {"blood_volume": "mL", "cavity_error": "1"} | {f"ecg_{lead}": "mV" for lead in ("I", "II", "V1", "V2")}
 
@@ -33,8 +35,29 @@ def row(t: float, weakness: float) -> dict[str, float]:
     found = dict.fromkeys(UNITS, 0.0) | {"time": t, "blood_volume": 5000.0}
     found |= {"lv_pressure": 8 + 112 * squeeze, "lv_volume": 130 - 70 * squeeze, "la_pressure": 8 + 2 * squeeze}
     found |= {"rv_pressure": 4 + 20 * squeeze, "rv_volume": 140 - 75 * squeeze, "arterial_pressure": 80 + 35 * squeeze}
-    found |= {"flow_aortic": 300 * squeeze, "valve_aortic": float(squeeze > 0.5), "valve_mitral": float(squeeze < 0.1)}
+    found |= {"flow_aortic": 300 * squeeze, "valve_aortic": float(150 < t < 230), "valve_mitral": float(squeeze < 0.1)}
+    found |= {"lv_radial_stretch": 1.2 + 0.5 * squeeze, "lv_thickness_stretch": 1.2 + 0.36 * squeeze}
+    found |= {"lv_circumferential_stretch": 1.25 - 0.25 * squeeze, "lv_longitudinal_stretch": 1.0 - 0.2 * squeeze}
+    found |= {"lv_twist": 2.0 + 15.0 * squeeze, "lv_slice_distance": 50.0}
     return found | {f"ecg_{lead}": np.exp(-(((t - 60) / 10) ** 2)) for lead in ("I", "II", "V1", "V2")}
+
+
+def segments_row(t: float) -> dict[str, float]:
+    """The same beat by segment: the apical ones shorten more; segment 17 has no cells."""
+    squeeze = np.sin(np.pi * np.clip((t - 80) / 300, 0, 1)) ** 2
+    found = {"time": t}
+    for k in range(1, 17):
+        for name, change in (
+            ("radial", 0.4),
+            ("circumferential", -0.01 * k),
+            ("longitudinal", -0.2),
+            ("thickness", 0.3),
+        ):
+            found[f"{name}_stretch_{k}"] = 1.0 + change * squeeze
+        for p in (50, 95, 99):
+            found |= {f"fibre_stress_p{p}_{k}": 2.0 + p * squeeze, f"cross_fibre_stress_p{p}_{k}": 1.0 + squeeze}
+        found[f"power_{k}"] = 10.0 * k if 80 < t < 380 else 0.0
+    return found
 
 
 def fabricate(folder: Path, weakness: float = 0.0, with_fields: bool = True) -> Path:
@@ -44,6 +67,10 @@ def fabricate(folder: Path, weakness: float = 0.0, with_fields: bool = True) -> 
     for t in range(0, 601, 2):
         trace.write(row(float(t), weakness))
     trace.close()
+    by_segment = Series(folder / "segments.csv", dict.fromkeys(segments_row(0.0), "1") | {"time": "ms"})
+    for t in range(0, 601, 10):
+        by_segment.write(segments_row(float(t)))
+    by_segment.close()
     if with_fields:
         write_fields(folder)
     runfile.write(
@@ -112,7 +139,7 @@ def self_contained(path: Path) -> Page:
 
 def test_the_page_holds_all_it_shows(healthy):
     page = self_contained(healthy / "report.html")
-    for words in ("healthy", "Wiggers diagram", "Pressure–volume loops", "Pseudo-ECG", "LV ejection fraction", CITE[0]):
+    for words in ("healthy", "Wiggers diagram", "Pressure–volume loops", "ECG", "LV ejection fraction", CITE[0]):
         assert words in page.text
     assert re.search(r"LV end-diastolic volume\s*130\.0\s*mL\s*100–180", page.text)
     assert "not a medical device" in page.text
@@ -121,7 +148,7 @@ def test_the_page_holds_all_it_shows(healthy):
 def test_every_picture_of_the_page_is_also_a_file(healthy):
     page = Page(healthy / "report.html")
     files = sorted(path.name for path in (healthy / "plots").glob("*.png"))
-    assert files == ["ecg.png", "pv_loops.png", "wiggers.png"]
+    assert files == ["ecg.png", "pv_loops.png", "segments.png", "strain.png", "wiggers.png"]
     assert sorted(page.images) == sorted((healthy / "plots" / name).read_bytes() for name in files)
 
 
@@ -178,7 +205,7 @@ def test_the_heart_is_drawn_and_put_on_the_page(tmp_path):
     drawn = [pictures.activation_path(folder), pictures.beat_path(folder)]
     assert all(path.read_bytes().startswith(PNG) for path in drawn), (folder / "plots" / "pictures.log").read_text()
     page = self_contained(folder / "report.html")
-    assert "End-diastole and end-systole" in page.text and len(page.images) == 5
+    assert "End-diastole and end-systole" in page.text and len(page.images) == 7
 
 
 def test_the_xdmf_is_well_formed(tmp_path):
@@ -195,6 +222,32 @@ def test_numbers_are_those_of_the_beat(healthy):
     assert found["volume_error"]["value"] == 0
     # the slope of exp(-x^2 / 10^2 ms^2) exceeds a tenth of its largest between x = +-19.5 ms; rows are 2 ms apart
     assert 39 - 4 <= found["qrs"]["value"] <= 39
+
+
+def test_strains_are_those_from_end_diastole_to_end_systole(healthy):
+    found = json.loads((healthy / "run.json").read_text())["metrics"]
+    wanted = {
+        "gls": -20.0,
+        "gcs": -20.0,
+        "grs": 100 * 0.5 / 1.2,
+        "wall_thickening": 30.0,
+        "twist": 15.0,
+        "torsion": 3.0,
+    }
+    for name, value in wanted.items():
+        assert found[name]["value"] == pytest.approx(value), name
+    assert re.search(r"LV longitudinal strain \(GLS\)\s*-20\.0\s*%\s*-22 to -18", Page(healthy / "report.html").text)
+
+
+def test_segments_are_told_one_by_one(healthy):
+    found = json.loads((healthy / "run.json").read_text())["segments"]
+    assert found["longitudinal_strain"]["unit"] == "%"
+    assert found["longitudinal_strain"]["values"] == pytest.approx({str(k): -20.0 for k in range(1, 17)})
+    assert found["circumferential_strain"]["values"]["16"] == pytest.approx(-16.0)
+    assert found["fibre_stress_p95_ed"]["values"]["3"] == pytest.approx(2.0)
+    assert found["fibre_stress_p95_es"]["values"]["3"] == pytest.approx(97.0)
+    # 300 ms of 10 k mW/mL, whose first and last row are nought
+    assert found["work"] == {"unit": "mJ/mL", "values": pytest.approx({str(k): 2.9 * k for k in range(1, 17)})}
 
 
 def test_the_order_of_valve_events_and_isovolumic_drift_are_read_from_traces():

@@ -140,11 +140,26 @@ def test_pathologies_come_before_devices_and_are_gone_once_resolved(base):
     assert [s.name for s in resolved.electrophysiology.stimuli] == ["rv_septum", "pacemaker_lead"]
 
 
+@pytest.mark.parametrize("block, bundle", [("lbbb", "left"), ("rbbb", "right")])
+def test_a_block_cuts_the_bundle_of_a_network(base, block, bundle):
+    network = "electrophysiology: {purkinje: {}, stimuli: [{name: his, where: his}]}\n"
+    path = child(base, network + f"pathologies: [{{type: {block}}}]\n")
+    resolved = scenario.load(path).resolve().electrophysiology
+    assert resolved.purkinje.cut == [bundle]
+    assert [stimulus.name for stimulus in resolved.stimuli] == ["his"]
+
+
+def test_rbbb_takes_the_right_stimuli_and_the_right_fast_layer(base):
+    resolved = scenario.load(base, ["pathologies=[{type: rbbb}]"]).resolve().electrophysiology
+    assert [stimulus.name for stimulus in resolved.stimuli] == ["lv_septum"]
+    assert resolved.fast_endocardium.surfaces == ["lv_endo"]
+
+
 def test_lbbb_takes_the_left_stimuli_and_the_left_fast_layer(base):
     resolved = scenario.load(base, ["pathologies=[{type: lbbb}]"]).resolve()
     assert [stimulus.name for stimulus in resolved.electrophysiology.stimuli] == ["rv_septum"]
     assert resolved.electrophysiology.fast_endocardium.surfaces == ["rv_endo"]
-    with pytest.raises(InputError, match="needs stimuli named lv_"):
+    with pytest.raises(InputError, match="needs a purkinje network, or stimuli named lv_"):
         scenario.load(base, ["pathologies=[{type: lbbb}, {type: lbbb}]"]).resolve()
 
 

@@ -1,6 +1,7 @@
 """Submit and status: what Slurm is asked, what is refused before, and how runs stand."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -45,12 +46,23 @@ def test_the_members_of_a_sweep_are_complete_scenarios(file, capsys):
     assert "--array=0-3%8" in printed and "--dependency=afterok:$warm_up" in printed
 
 
+def test_the_time_is_taken_from_a_probe_of_the_first_member_and_the_steps_of_the_longest(file, capsys, monkeypatch):
+    probed = []
+    needs = SimpleNamespace(ranks=4, seconds=lambda steps: probed.append(steps) or 60.0 * steps)
+    monkeypatch.setattr(cli, "_probe", lambda first: probed.append(first.time.end) or needs)
+    assert call(file, "--time", "auto", "--ranks", "2", "--sweep", "time.end=5 ms,15 ms") == 0
+    assert probed == [5.0, 15]
+    # 15 steps of a minute on 4 ranks, twice that on 2, a third more, and the notice of 5 minutes
+    assert capsys.readouterr().out.count("--time=0:45:00") == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--sweep", "mechanics.bulk_modulus=1 MPa,-2 MPa"], "mechanics.bulk_modulus"),
         (["--sweep", "time.end"], "write it as key=a,b,c"),
         (["--sweep", "time.end=1 ms,,2 ms"], "write it as key=a,b,c"),
+        (["--time", "auto", "--set", "time.dT=1 ms"], "unknown key"),
         (["--time", "soon"], "write it as Slurm does"),
         (["--time", "1; rm -rf /"], "write it as Slurm does"),
         (["--after", "$(id)"], "give the number of a job"),

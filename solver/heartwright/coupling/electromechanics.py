@@ -6,17 +6,20 @@ import numpy as np
 from dolfinx import fem
 
 from heartwright.body.circulation import Circulation
+from heartwright.coupling.preparation import Preparation, Row
 from heartwright.electrophysiology.tissue import Tissue
 from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.solid import Solid
-from heartwright.mesh import rows
+from heartwright.mechanics.strain import Strain
+from heartwright.mechanics.stress import PERCENTILES, Stress
+from heartwright.mesh import segments
+from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.transfer import Transfer
-from heartwright.parts import Part, Rows, State
-from heartwright.stopwatch import Stopwatch
+from heartwright.parts import Part
 from heartwright.units import ML, MMHG
 
 
-class Heart:
+class Heart(Preparation):
     """A heart beating into a closed circulation.
 
     One step goes once around: the tissue depolarises, its calcium makes tension, the solid deforms under that tension
@@ -37,19 +40,20 @@ class Heart:
         transfer: Transfer,
         fibres: fem.Function,
     ):
-        self.tissue, self.contraction, self.solid, self.circulation = tissue, contraction, solid, circulation
-        self.transfer, self.fibres = transfer, fibres
-        self.watch = Stopwatch()
+        super().__init__(tissue, fibres)
+        self.contraction, self.solid, self.circulation, self.transfer = contraction, solid, circulation, transfer
+        known = segments.compute(solid.geometry)
+        self.regions = known.regions(solid.geometry.comm)
+        self.strain = Strain(solid.geometry, solid.u, known, self.regions)
+        self.stress = Stress(solid.wall, known, self.regions)
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.solid.geometry
 
     @property
     def parts(self) -> Iterator[Part]:
         yield from (self.tissue, self.contraction, self.solid, self.circulation)
-
-    def state(self) -> State:
-        return {f"{part.name}.{key}": array for part in self.parts for key, array in part.state().items()}
-
-    def rows(self) -> dict[str, Rows]:
-        return {f"{part.name}.{key}": which for part in self.parts for key, which in part.rows().items()}
 
     def fill(self, say: Callable[[str], None] = lambda line: None) -> dict[str, float]:
         """Bring the heart from rest to the start of the beat; returns the filled cavities' volumes [uL].
@@ -82,47 +86,58 @@ class Heart:
         """Drop what only speeds up the next step: without it, what follows is given by `state()` to the last digit."""
         self.solid.newton.stale = True
 
-    def observe(self, t: float) -> dict[str, tuple[float, str]]:
+    def observe(self, t: float) -> Row:
         """The row of the series at time t: name -> (value, unit). Collective."""
         row = {name: in_report_units(name, value) for name, value in self.circulation.observables(t).items()}
-        row |= {f"ecg_{lead}": (value, "mV") for lead, value in self.tissue.ecg().items()}
-        row["activated"] = (self.tissue.summary()["activated"], "1")
+        row |= self.observe_tissue()
         row["active_tension"] = (self.contraction.mean_tension(), "kPa")
+        row |= self._shape_of_the_left_ventricle()
         row["cavity_error"] = (self._cavity_error(), "1")
         row["newton"] = (float(self.solid.iterations), "1")
         return row
 
-    def grid(self) -> tuple[np.ndarray, Rows, np.ndarray]:
-        """This rank's nodes (n, 3) of the undeformed fine mesh, what they are, and its cells (m, 4) in local nodes."""
-        fine = self.tissue.geometry
-        cells = fine.V1.dofmap.list[: fine.mesh.topology.index_map(3).size_local]
-        return fine.points, rows.of_vertices(fine), cells
+    def observe_regions(self) -> Row:
+        """The row of segments.csv: of every region its stretches, stresses and power, as name -> (value, unit).
+
+        Collective.
+        """
+        columns = {f"{name}_stretch": (value, "1") for name, value in self.strain.stretches().items()}
+        fibre, across, power = self.stress.in_cells()
+        for name, stress in (("fibre", fibre), ("cross_fibre", across)):
+            found = zip(PERCENTILES, self.stress.percentiles(stress), strict=True)
+            columns |= {f"{name}_stress_p{percent}": (values, "kPa") for percent, values in found}
+        columns["power"] = (self.stress.per_volume(power), "mW/mL")
+        return {
+            f"{name}_{region}": (float(value), unit)
+            for name, (values, unit) in columns.items()
+            for region, value in zip(self.regions, values, strict=True)
+        }
+
+    def _shape_of_the_left_ventricle(self) -> Row:
+        left = list(self.regions).index("lv")
+        twist, distance = self.strain.twist()
+        stretches = {f"lv_{name}_stretch": (float(v[left]), "1") for name, v in self.strain.stretches().items()}
+        return stretches | {"lv_twist": (twist, "deg"), "lv_slice_distance": (distance, "mm")}
+
+    def progress(self, row: Row) -> str:
+        """What the log says of a row."""
+        cavities = "  ".join(
+            f"{side.upper()} {row[f'{side}_pressure'][0]:.0f} mmHg {row[f'{side}_volume'][0]:.0f} mL"
+            for side in self.solid.cavities
+        )
+        return f"Newton {row['newton'][0]:.0f}  {cavities}"
 
     def fields(self) -> dict[str, np.ndarray]:
         """Nodal fields on the fine mesh at this rank's nodes, ghosts included: (n,) or (n, 3). Collective."""
-        repolarisation = self.tissue.with_ghosts(self.tissue.repolarisation)
-        return {
-            "v": self.tissue.v.x.array,
-            "calcium": self.tissue.calcium(),
-            "activation": self.tissue.activation,
-            "repolarisation": repolarisation,
-            "apd90": repolarisation - self.tissue.activation,
+        return super().fields() | {
             "u": self.transfer.prolong_p2(self.solid.u),
             "active_tension": self.transfer.prolong(self.contraction.tension),
         }
 
-    def fibre_cells(self) -> np.ndarray:
-        """Fibre direction (m, 3) of this rank's own cells of the fine mesh."""
-        own = self.tissue.geometry.mesh.topology.index_map(3).size_local
-        return self.fibres.x.array.reshape(-1, 3)[:own]
-
     def dofs(self) -> dict[str, int]:
         """Unknowns of each equation. The same on all ranks."""
         space = self.solid.u.function_space.dofmap
-        return {
-            "tissue": self.tissue.geometry.V1.dofmap.index_map.size_global,
-            "solid": space.index_map.size_global * space.index_map_bs,
-        }
+        return super().dofs() | {"solid": space.index_map.size_global * space.index_map_bs}
 
     def _cavity_error(self) -> float:
         """Largest relative difference between a 3D cavity and its chamber in the circulation. Collective."""

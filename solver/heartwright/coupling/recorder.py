@@ -7,7 +7,7 @@ import numpy as np
 from mpi4py import MPI
 
 from heartwright.coupling.clock import Clock
-from heartwright.coupling.electromechanics import Heart
+from heartwright.coupling.preparation import Preparation, Row
 from heartwright.output import layout
 from heartwright.output.checkpoint import Checkpoints
 from heartwright.output.fields import Fields
@@ -17,21 +17,26 @@ from heartwright.parallel import together
 
 WIDTHS = {"u": 3}  # numbers per node of the fields that are vectors
 MESH_NUMBERS = 70  # of four bytes, per node: its place, about six cells and their fibres
+NETWORK = "purkinje.vtu"  # the Purkinje network and its latest wave
 DIGITS = 20  # bytes of a number in the series
 
 
 class Recorder:
-    """Series, fields and checkpoints of one heart in one run folder. All methods are collective.
+    """Series (of the heart and of its segments), fields and checkpoints of one heart in one run folder. All methods are
+    collective.
 
     `described` is the scenario as plain values; checkpoints carry it, so that a restart knows what has changed.
     """
 
-    def __init__(self, folder: Path, spec: OutputSpec, described: Any, heart: Heart, clock: Clock, comm: MPI.Comm):
+    def __init__(
+        self, folder: Path, spec: OutputSpec, described: Any, heart: Preparation, clock: Clock, comm: MPI.Comm
+    ):
         self.folder, self.spec, self.heart, self.clock, self.comm = folder, spec, heart, clock, comm
-        identity = {"mesh": heart.solid.geometry.digest}
+        identity = {"mesh": heart.geometry.digest}
         self.checkpoints = Checkpoints(folder / "checkpoints", (clock, *heart.parts), identity, described, comm)
-        self.row: dict[str, tuple[float, str]] = {}
+        self.row: Row = {}
         self.series: Series | None = None
+        self.segments: Series | None = None
         self.fields: Fields | None = None
         self._saved = -1, Path()  # step and place of the newest checkpoint of this process
 
@@ -40,6 +45,7 @@ class Recorder:
         self._open()
         self._truncate(-np.inf)
         self._write_row()
+        self._write_segments()
         self._write_frame()
         self.save()
 
@@ -58,6 +64,8 @@ class Recorder:
         if self.clock.due(self.spec.series.every):
             self.row = self.heart.observe(self.clock.t)
             self._write_row()
+        if self.clock.due(self.spec.segments.every):
+            self._write_segments()
         if self.clock.due(self.spec.fields.every):
             self._write_frame()
         if self.clock.due(self.spec.checkpoint.every):
@@ -81,24 +89,34 @@ class Recorder:
         fields.close()
 
     def close(self) -> None:
-        if self.series:
-            self.series.close()
+        with together(self.comm):
+            for table in (self.series, self.segments):
+                if table:
+                    table.close()
         if self.fields:
             self.fields.close()
+        with together(self.comm):
+            if self.heart.tissue.network and self.comm.rank == 0:
+                self.heart.tissue.network.write(self.folder / NETWORK)
 
     def _open(self) -> None:
-        self.row = self.heart.observe(self.clock.t)
-        columns = {"time": "ms"} | {name: unit for name, (_, unit) in self.row.items()}
+        self.row, regions = self.heart.observe(self.clock.t), self.heart.observe_regions()
+        self._numbers = self.clock.end * sum(
+            len(row) / every for row, every in ((self.row, self.spec.series.every), (regions, self.spec.segments.every))
+        )
         with together(self.comm):
-            self.series = Series(self.folder / "series.csv", columns) if self.comm.rank == 0 else None
+            if self.comm.rank == 0:
+                self.series = _table(self.folder / "series.csv", self.row)
+                self.segments = _table(self.folder / "segments.csv", regions) if regions else None
         layout.require_space(self.folder, self.bytes, self.comm)
         self.fields = self._fields("fields", self.spec.fields.of, self._frames) if self.spec.fields.of else None
 
     def _truncate(self, t: float) -> None:
         """Drop what was written after time t [ms]."""
         with together(self.comm):
-            if self.series:
-                self.series.truncate(t)
+            for table in (self.series, self.segments):
+                if table:
+                    table.truncate(t)
         if self.fields:
             self.fields.truncate(t)
 
@@ -107,30 +125,38 @@ class Recorder:
         """What the whole run will take on disk."""
         nodes, width = self.heart.dofs()["tissue"], sum(WIDTHS.get(name, 1) for name in self.spec.fields.of)
         fields = 4 * nodes * (self._frames * width + MESH_NUMBERS)
-        return fields + self.clock.steps * len(self.row) * DIGITS + self.checkpoints.bytes
+        return int(fields + self._numbers * DIGITS) + self.checkpoints.bytes
 
     @property
     def _frames(self) -> int:
         return 2 + self.clock.steps // max(1, round(self.spec.fields.every / self.clock.dt))
 
     def _fields(self, name: str, of: tuple[str, ...], frames: int) -> Fields:
-        values = self.heart.fields()
-        axes = self.heart.tissue.geometry.coordinates.axes
         return Fields(
             self.folder / name,
             self.comm,
             *self.heart.grid(),
-            components={name: 1 if values[name].ndim == 1 else 3 for name in of},
+            components={name: WIDTHS.get(name, 1) for name in of},
             cell_vectors={"f0": self.heart.fibre_cells()},
-            axes=np.array([axes.septal, axes.anterior, axes.axis]),
+            axes=self.heart.axes(),
             frames=frames,
         )
 
     def _write_row(self) -> None:
+        self._append(self.series, self.row)
+
+    def _write_segments(self) -> None:
+        self._append(self.segments, self.heart.observe_regions())
+
+    def _append(self, table: Series | None, row: Row) -> None:
         with together(self.comm):
-            if self.series:
-                self.series.write({"time": self.clock.t} | {name: value for name, (value, _) in self.row.items()})
+            if table:
+                table.write({"time": self.clock.t} | {name: value for name, (value, _) in row.items()})
 
     def _write_frame(self) -> None:
         if self.fields:
             self.fields.write(self.clock.t, self.heart.fields())
+
+
+def _table(path: Path, row: Row) -> Series:
+    return Series(path, {"time": "ms"} | {name: unit for name, (_, unit) in row.items()})

@@ -19,6 +19,9 @@ SCHEME = "rush_larsen_2"
 # Where the potential changes by more than this in a step, in the upstroke, cells step twice: their scheme leaves most
 # of the error of arrival times, and this takes three quarters of that away.
 FAST = 1.0  # mV
+# The upstroke in which the fastest rate of a model is looked for: a current raises the potential to 0 mV.
+UPSTROKE, STEP, CURRENT = 6.0, 0.02, 60.0  # ms, ms, A/F
+APART, INSTANT = 0.5, 1e-4  # mV, ms
 
 
 def cell_model(cells: Cells) -> Model:
@@ -41,6 +44,36 @@ def cell_kernel(cells: Cells, n: int, comm: MPI.Comm, precision: str = "double")
     return Kernel(cell_model(cells), n, inputs=("stimulus_current",), scheme=SCHEME, comm=comm, precision=precision)
 
 
+def fastest_rate(cells: Cells, comm: MPI.Comm) -> float:
+    """The largest |∂(dv/dt)/∂v| [1/ms] in an upstroke: what the explicit step of the potential has to resolve."""
+    kernel, fastest = cell_kernel(cells, 3, comm), 0.0
+    v = kernel["membrane_potential"]
+    for t in np.arange(0.0, UPSTROKE, STEP):
+        kernel.set("stimulus_current", CURRENT if v[0] < 0 else 0.0)
+        kernel.step(t, STEP)
+        state = kernel.y.copy()
+        v += (-APART, 0.0, APART)
+        before = v.copy()
+        kernel.step(t, INSTANT)
+        low, _, high = (v - before) / INSTANT
+        kernel.y[:] = state
+        fastest = max(fastest, abs(high - low) / (2 * APART))
+    return fastest
+
+
+def require_resolved(entries: Sequence[Cells], dt: float, comm: MPI.Comm) -> None:
+    """Raises InputError for every model for which steps of dt [ms] are beyond the stability of its upstroke, 2/rate."""
+    rates = [(cells.model, fastest_rate(cells, comm)) for cells in entries]
+    findings = [
+        f"time.dt_ep: {dt:g} ms is too long for {model}, whose potential reacts at {rate:.3g} / ms in its upstroke: "
+        f"at most {2 / rate:.2g} ms"
+        for model, rate in rates
+        if dt * rate > 2
+    ]
+    if findings:
+        raise InputError(*dict.fromkeys(findings))
+
+
 def cell_digest(cells: Cells) -> str:
     """A digest of the model with its variant and parameters: equal for equal equations."""
     return hashlib.sha256(cell_model(cells).source.code().encode()).hexdigest()
@@ -55,7 +88,7 @@ def owners(masks: Sequence[np.ndarray]) -> np.ndarray:
 
 
 class Population:
-    """The cells at the n nodes of this rank.
+    """The cells at those of this rank's n nodes that are `muscle` (n,).
 
     Raises InputError when a node belongs to no entry of `cells`.
     """
@@ -64,17 +97,18 @@ class Population:
         self,
         entries: Sequence[Cells],
         nodes_of: Callable[[Cells], np.ndarray],
-        n: int,
+        muscle: np.ndarray,
         comm: MPI.Comm,
         precision: str = "double",
     ):
+        n = len(muscle)
         owner = owners([nodes_of(entry)[:n] for entry in entries])
         with together(comm):
-            if np.any(owner < 0):
+            if np.any(owner[muscle] < 0):
                 raise InputError(
                     "electrophysiology.cells: some nodes belong to no entry: let the first say `where: all`"
                 )
-        nodes = [np.flatnonzero(owner == index) for index in range(len(entries))]
+        nodes = [np.flatnonzero(muscle & (owner == index)) for index in range(len(entries))]
         self.kernels = [cell_kernel(entry, len(at), comm, precision) for entry, at in zip(entries, nodes, strict=True)]
         self.nodes = [slice(None) if len(at) == n else at for at in nodes]
         self.v = [kernel["membrane_potential"] for kernel in self.kernels]
@@ -95,6 +129,10 @@ class Population:
             row[:] = v[at]
             kernel.watched_step(t, dt, "membrane_potential", FAST)
             v[at] = row
+
+    def have(self, label: str) -> bool:
+        """Whether all models have a state called `label`."""
+        return all(label in kernel.model.labels for kernel in self.kernels)
 
     def read(self, label: str, values: np.ndarray) -> None:
         """Write the state called `label` into values (n,)."""

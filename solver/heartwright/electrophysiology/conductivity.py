@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from dolfinx import fem
@@ -19,11 +19,22 @@ from scipy.spatial import cKDTree
 
 from heartwright import __version__
 from heartwright.electrophysiology.cells import FAST, SCHEME, cell_digest, cell_kernel
-from heartwright.electrophysiology.spec import Cells, Conductivities, ElectrophysiologySpec, FastEndocardium
+from heartwright.electrophysiology.spec import (
+    LUMPED,
+    Anisotropic,
+    Cells,
+    Conductivities,
+    Domains,
+    ElectrophysiologySpec,
+    FastEndocardium,
+    Region,
+)
 from heartwright.errors import InputError
 from heartwright.linalg import JIT
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.select import select_cells
+from heartwright.mesh.select import nodes_of_cells, region_cells, select, select_cells
+from heartwright.mesh.speckle import speckle
+from heartwright.mesh.where import WhereRegion
 from heartwright.native import cache_folder
 from heartwright.parallel import together
 
@@ -35,15 +46,15 @@ LENGTH = 15.0  # mm at least, per cable
 class Bundle:
     """Separate cables of equal length and different diffusivity D, stepped side by side.
 
-    dv/dt = D v'' - i_ion + i_stim on linear elements of length h with consistent mass, Crank-Nicolson diffusion
-    within the same splitting as the tissue. Diffusivities in mm^2/ms, lengths in mm.
+    dv/dt = D v'' - i_ion + i_stim on linear elements of length h, a share of whose mass is `lumped`, Crank-Nicolson
+    diffusion within the same splitting as the tissue. Diffusivities in mm^2/ms, lengths in mm.
     """
 
-    def __init__(self, cells: Cells, h: float, dt: float, diffusivities: np.ndarray):
+    def __init__(self, cells: Cells, h: float, dt: float, diffusivities: np.ndarray, lumped: float = 0.0):
         self.h, self.dt, self.D = h, dt, np.asarray(diffusivities)
         self.n = max(NODES, round(LENGTH / h)) + 1
         self.kernel = cell_kernel(cells, self.n * len(self.D), MPI.COMM_SELF)
-        mass = _tridiagonal(self.n, len(self.D), h / 3, h / 6)
+        mass = _tridiagonal(self.n, len(self.D), h / 3 + lumped * h / 6, h / 6 - lumped * h / 6)
         diagonal, off = _tridiagonal(self.n, len(self.D), 1 / h, -1 / h)
         D = np.repeat(self.D, self.n)
         self._stiffness = D * diagonal, D[:-1] * off
@@ -95,13 +106,13 @@ def _tridiagonal(n: int, cables: int, corner: float, beside: float) -> tuple[np.
     return diagonal.ravel(), off.ravel()[:-1]
 
 
-def cable_diffusivity(cells: Cells, speed: float, h: float, dt: float) -> float:
+def cable_diffusivity(cells: Cells, speed: float, h: float, dt: float, lumped: float = 0.0) -> float:
     """The diffusivity [mm^2/ms] with which a plane wave travels at `speed` [mm/ms] on elements of length h [mm].
 
     Raises InputError when elements of this length block so slow a wave.
     """
-    D = np.geomspace(*_bracket(cells, speed, h, dt), CABLES)
-    speeds = Bundle(cells, h, dt, D).speeds(slowest=speed / 2)
+    D = np.geomspace(*_bracket(cells, speed, h, dt, lumped), CABLES)
+    speeds = Bundle(cells, h, dt, D, lumped).speeds(slowest=speed / 2)
     above = max(1, int(np.argmax(speeds > speed)))
     if speeds[above - 1] == 0:
         raise InputError(
@@ -112,13 +123,13 @@ def cable_diffusivity(cells: Cells, speed: float, h: float, dt: float) -> float:
     return float(np.exp(np.interp(np.log(speed), np.log(speeds[around]), np.log(D[around]))))
 
 
-def _bracket(cells: Cells, speed: float, h: float, dt: float) -> tuple[float, float]:
+def _bracket(cells: Cells, speed: float, h: float, dt: float, lumped: float) -> tuple[float, float]:
     """Two neighbouring diffusivities, one too small for `speed` and one too large."""
     guess = 0.25 * speed**2 + 0.11 * h * speed**0.5  # fits the ten Tusscher-Panfilov cell; only starts the search
     low, high = guess / 4, guess * 4
     for _ in range(6):
         D = np.geomspace(low, high, CABLES)
-        faster = Bundle(cells, h, dt, D).speeds(slowest=0.9 * speed) > speed
+        faster = Bundle(cells, h, dt, D, lumped).speeds(slowest=0.9 * speed) > speed
         if faster.any() and not faster[0]:
             above = int(np.argmax(faster))
             return D[above - 1], D[above]
@@ -126,13 +137,13 @@ def _bracket(cells: Cells, speed: float, h: float, dt: float) -> tuple[float, fl
     raise InputError(f"electrophysiology: no conductivity gives {speed:g} m/s in {cells.model}: is it excitable?")
 
 
-def cached_diffusivity(cells: Cells, speed: float, h: float, dt: float) -> float:
+def cached_diffusivity(cells: Cells, speed: float, h: float, dt: float, lumped: float) -> float:
     """`cable_diffusivity`, remembered on disk under the digest of everything it depends on."""
-    key = json.dumps([cell_digest(cells), SCHEME, FAST, speed, h, dt, __version__])
+    key = json.dumps([cell_digest(cells), SCHEME, FAST, speed, h, dt, lumped, __version__])
     path = cache_folder() / f"conductivity-{hashlib.sha256(key.encode()).hexdigest()[:32]}.txt"
     with contextlib.suppress(OSError, ValueError):
         return float(path.read_text())
-    D = cable_diffusivity(cells, speed, h, dt)
+    D = cable_diffusivity(cells, speed, h, dt, lumped)
     temporary = path.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
         temporary.write_text(repr(D))
@@ -166,10 +177,13 @@ def conductivities(spec: ElectrophysiologySpec, factor: float, h: float, dt: flo
     """Fibre, sheet and normal conductivity [mS/mm] of tissue that conducts `factor` times faster than `spec` says."""
     conduction = spec.conduction
     if isinstance(conduction, Conductivities):
-        return factor**2 * np.array([conduction.fibre, conduction.sheet, conduction.normal])
+        return factor**2 * _along_axes(conduction)
+    if isinstance(conduction, Domains):
+        intracellular, extracellular = _along_axes(conduction.intracellular), _along_axes(conduction.extracellular)
+        return factor**2 * intracellular * extracellular / (intracellular + extracellular)
     speeds = conduction.fibre, conduction.cross
     fibre, cross = (
-        spec.chi * spec.Cm * cached_diffusivity(spec.cells[0], factor * speed, length, dt)
+        spec.chi * spec.Cm * cached_diffusivity(spec.cells[0], factor * speed, length, dt, LUMPED[spec.mass])
         for speed, length in zip(speeds, cable_lengths(h, *speeds), strict=True)
     )
     return np.array([fibre, cross, cross])
@@ -180,19 +194,66 @@ def conductivity_fields(geometry: Geometry, spec: ElectrophysiologySpec, dt: flo
 
     The fast endocardium and the regions of `spec` are in it. Raises InputError when a wanted speed cannot be had.
     """
+    h = element_length(geometry)
+    return _field(geometry, spec, lambda factor: conductivities(spec, factor, h, dt), spec.regions)
+
+
+def domain_fields(geometry: Geometry, spec: ElectrophysiologySpec) -> tuple[fem.Function, fem.Function]:
+    """The same of the intra- and of the extracellular domain, the bath being part of the latter. Collective."""
+    inside, outside = _along_axes(spec.conduction.intracellular), _along_axes(spec.conduction.extracellular)
+    intracellular = _field(geometry, spec, lambda factor: factor**2 * inside, spec.regions)
+    extracellular = _field(geometry, spec, lambda factor: factor**2 * outside, [])
+    if spec.bath:
+        bath = ~muscle_of(geometry, spec)
+        intracellular.x.array.reshape(-1, 3)[bath] = 0.0
+        extracellular.x.array.reshape(-1, 3)[bath] = spec.bath.conductivity
+    return intracellular, extracellular
+
+
+def muscle_of(geometry: Geometry, spec: ElectrophysiologySpec) -> np.ndarray:
+    """Which local cells (n_cells,) are muscle: neither of the bath's region nor with all nodes in it. Collective."""
+    cells = geometry.V1.dofmap.list
+    if spec.bath is None:
+        return np.ones(len(cells), dtype=bool)
+    where = spec.bath.where
+    by_region = isinstance(where, WhereRegion)
+    bath = region_cells(geometry, where) if by_region else select(geometry, where)[cells].all(axis=1)
+    wet, dry = geometry.comm.allreduce(np.array([bath.sum(), (~bath).sum()]))
+    if not wet:
+        raise InputError("electrophysiology.bath: no cell of the mesh lies in it with all its nodes")
+    if not dry:
+        raise InputError("electrophysiology.bath: all of the mesh lies in it, nothing is muscle")
+    return ~bath
+
+
+def _along_axes(conduction: Anisotropic) -> np.ndarray:
+    return np.array([conduction.fibre, conduction.sheet, conduction.normal])
+
+
+def _field(
+    geometry: Geometry, spec: ElectrophysiologySpec, of_factor: Callable[[float], np.ndarray], regions: Sequence[Region]
+) -> fem.Function:
+    """What `of_factor` says of tissue that conducts so many times faster, everywhere, with regions scaled."""
     field = fem.Function(fem.functionspace(geometry.mesh, ("DG", 0, (3,))), name="conductivity")
     values = field.x.array.reshape(-1, 3)
-    h = element_length(geometry)
-    values[:] = _on_rank_0(geometry.comm, lambda: conductivities(spec, 1.0, h, dt))
-    fast = spec.fast_endocardium
-    if fast is not None:
+    values[:] = _on_rank_0(geometry.comm, lambda: of_factor(1.0))
+    if (fast := spec.fast_endocardium) is not None:
         layer = endocardial_layer(geometry, fast)
-        values[layer] = _on_rank_0(geometry.comm, lambda: conductivities(spec, fast.speed_factor, h, dt))
-    scale = np.ones((len(values), 1))
-    for region in spec.regions:
-        scale[select_cells(geometry, region.where)] = region.conduction_scale
-    values *= scale
+        values[layer] = _on_rank_0(geometry.comm, lambda: of_factor(fast.speed_factor)) * burden(geometry, layer)
+    values *= region_scale(geometry, regions)[:, None]
     return field
+
+
+def region_scale(geometry: Geometry, regions: Sequence[Region]) -> np.ndarray:
+    """The factor (local cells,) by which `regions` conduct less. Collective."""
+    scale = np.ones(len(geometry.V1.dofmap.list))
+    for region in regions:
+        inside = select_cells(geometry, region.where)
+        if region.density < 1:
+            middles = geometry.points[geometry.V1.dofmap.list].mean(axis=1)
+            inside &= speckle(middles, region.grain, region.seed) < region.density
+        scale[inside] = region.conduction_scale
+    return scale
 
 
 def endocardial_layer(geometry: Geometry, fast: FastEndocardium) -> np.ndarray:
@@ -203,6 +264,22 @@ def endocardial_layer(geometry: Geometry, fast: FastEndocardium) -> np.ndarray:
     tree = cKDTree(surface)
     touches = np.any(tree.query(nodes)[0] < 1e-9, axis=1)
     return touches | (tree.query(nodes.mean(axis=1))[0] <= fast.thickness)
+
+
+def burden(geometry: Geometry, layer: np.ndarray) -> float:
+    """How much more membrane the nodes of a layer charge than its own cells have: ∫ χ² dx over the volume of the layer.
+
+    χ is 1 at the nodes of the `layer` (local cells), 0 at all others: with consistent mass its inner nodes hold a third
+    of the elements beneath, which do not conduct fast. A wave in the layer is slower by the root of that. Collective.
+    """
+    chi, inside = fem.Function(geometry.V1), fem.Function(fem.functionspace(geometry.mesh, ("DG", 0)))
+    chi.x.array[:] = nodes_of_cells(geometry, layer)
+    inside.x.array[:] = layer
+    charged, own = (
+        geometry.comm.allreduce(fem.assemble_scalar(fem.form(f * geometry.dx, jit_options=JIT)))
+        for f in (chi**2, inside)
+    )
+    return float(charged / own)
 
 
 def _on_rank_0(comm: MPI.Comm, compute: Callable[[], np.ndarray]) -> np.ndarray:

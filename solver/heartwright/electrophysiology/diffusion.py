@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import ufl
 from dolfinx import fem, la
+from dolfinx import mesh as dmesh
 
 from heartwright.errors import SolveFailed
 from heartwright.linalg import JIT
-from heartwright.mesh.geometry import Geometry
 from heartwright.native import library_on
 from heartwright.parts import State
 from heartwright.stopwatch import Stopwatch
@@ -24,29 +24,38 @@ def conductivity_tensor(conductivity: fem.Function, directions: Sequence) -> ufl
     return sum(conductivity[i] * ufl.outer(a, a) for i, a in enumerate(directions))
 
 
+def mass(mesh: dmesh.Mesh, lumped: float, u, w) -> ufl.Form:
+    """(1 − lumped) ∫ u w dx + lumped Σ_T |T|/4 Σ_{i in T} u_i w_i, the latter for linear elements."""
+    share, dx = fem.Constant(mesh, lumped), ufl.dx(domain=mesh)
+    at_nodes = dx(metadata={"quadrature_rule": "vertex", "quadrature_degree": 1})
+    return (1 - share) * u * w * dx + share * u * w * at_nodes
+
+
 class Diffusion:
-    """(M + dt/2 K) δ = −dt K v, then v += δ, on linear elements with consistent mass.
+    """(M + dt/2 K) δ = −dt K v, then v += δ, for v in a space V of finite elements.
 
-    M = ∫ w v dx and K = ∫ ∇w·σ∇v / (χ Cm) dx are assembled once. The first guess of δ is extrapolated from the two
-    steps before, which leaves conjugate gradients a handful of iterations. They stop when the error of δ, root mean
-    square over the volume, is about `tolerance` [mV]: the same on any number of ranks.
+    M = ∫ w v dx, see `mass`, and K = ∫ ∇w·σ∇v / (χ Cm) dx are assembled once. The first guess of δ is extrapolated
+    from the two steps before, which leaves conjugate gradients a handful of iterations. They stop when the error of δ,
+    root mean square over the volume, is about `tolerance` [mV]: the same on any number of ranks.
 
-    sigma: the conductivity tensor (UFL) in mS/mm; capacity: chi Cm in uF/mm^3.
+    nodes: local nodes that the rows of its state are about. sigma: the conductivity tensor (UFL) in mS/mm; capacity:
+    chi Cm in uF/mm^3; lumped: the share of M that is.
     """
 
-    def __init__(self, geometry: Geometry, sigma, capacity: float, tolerance: float, watch: Stopwatch):
-        u, w = ufl.TrialFunction(geometry.V1), ufl.TestFunction(geometry.V1)
-        chi_Cm = fem.Constant(geometry.mesh, capacity)
-        self.comm, self.n = geometry.comm, geometry.V1.dofmap.index_map.size_local
-        M = _assemble(u * w * geometry.dx)
-        K = _assemble(ufl.inner(ufl.grad(w), sigma * ufl.grad(u)) / chi_Cm * geometry.dx)
+    def __init__(self, V: fem.FunctionSpace, sigma, capacity: float, lumped: float, tolerance: float, watch: Stopwatch):
+        u, w, dx = ufl.TrialFunction(V), ufl.TestFunction(V), ufl.dx(domain=V.mesh)
+        chi_Cm = fem.Constant(V.mesh, capacity)
+        self.comm, self.n = V.mesh.comm, V.dofmap.index_map.size_local
+        self.nodes = slice(self.n)
+        M = _assemble(mass(V.mesh, lumped, u, w))
+        K = _assemble(ufl.inner(ufl.grad(w), sigma * ufl.grad(u)) / chi_Cm * dx)
         self._rows, self._columns = M.indptr.astype(np.int32), M.indices
         self.M, self.K = M.data, K.data  # entries in the same order
         self._K = K.data.astype(np.float32)
         self._diagonal = _diagonal(self._rows, self._columns, self.n)
         self._A, self._inverse = np.empty(len(self.M), dtype=np.float32), np.empty(self.n)
         self.dt = 0.0
-        volume = self.comm.allreduce(fem.assemble_scalar(fem.form(chi_Cm / chi_Cm * geometry.dx, jit_options=JIT)))
+        volume = self.comm.allreduce(fem.assemble_scalar(fem.form(chi_Cm / chi_Cm * dx, jit_options=JIT)))
         self.bound = tolerance * volume**0.5
         # columns reach farther than the nodes of this rank's cells: to those of the cells beyond its shared nodes
         self._v, self._change, self._direction = (la.vector(M.index_map(1)) for _ in range(3))

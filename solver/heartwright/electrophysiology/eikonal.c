@@ -93,7 +93,7 @@ EXPORT int64_t heartwright_eikonal(int64_t n, const double *x, const int32_t *ce
     for (int32_t k = first[node]; k < first[node + 1]; k++)
       for (int i = 0; i < 4; i++) {
         const int32_t other = cells[4 * around[k] + i];
-        if (other != node && !active[other] && T[other] > now) {
+        if (other != node && !active[other]) {
           active[other] = 1;
           queue[(head + count++) % n] = other;
         }

@@ -10,19 +10,19 @@ import numpy as np
 import ufl
 from dolfinx import fem
 
-from heartwright.electrophysiology.conductivity import endocardial_layer
-from heartwright.electrophysiology.spec import ElectrophysiologySpec, Speeds
+from heartwright.electrophysiology.conductivity import endocardial_layer, region_scale
+from heartwright.electrophysiology.purkinje.network import Network
+from heartwright.electrophysiology.spec import HIS, ElectrophysiologySpec, Speeds
 from heartwright.errors import InputError
 from heartwright.linalg import JIT
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.select import select, select_cells
+from heartwright.mesh.select import select
 from heartwright.native import library_on
 from heartwright.parts import State
 
 SOURCE = Path(__file__).with_suffix(".c")
 TOLERANCE = 1e-9  # ms, below which an arrival is not earlier
 FOOT_RATE, FOOT_DURATION = 60.0, 2.0  # mV/ms, ms
-DIFFUSIVITY = 0.254  # ms: diffusivity over the square of the speed, of a converged ten Tusscher-Panfilov wave
 
 
 class Eikonal:
@@ -74,16 +74,26 @@ class Eikonal:
         self._lower(len(self._x), *pointers, TOLERANCE, active.ctypes.data, T.ctypes.data)
 
 
-def activation(geometry: Geometry, spec: ElectrophysiologySpec, directions: Sequence) -> np.ndarray:
+def activation(
+    geometry: Geometry, spec: ElectrophysiologySpec, directions: Sequence, network: Network | None = None
+) -> np.ndarray:
     """Activation times [ms] of one beat at the local nodes, ghosts included, from the places and starts of the stimuli.
 
-    inf where no wave arrives. Collective. Raises InputError where no speeds are given or a stimulus holds no node.
+    Waves pass between the muscle and its `network` in both directions until neither is lowered any more. inf where no
+    wave arrives. Collective. Raises InputError where no speeds are given or a stimulus holds no node.
     """
     start = np.full(geometry.n_vertices, np.inf)
     for stimulus in spec.stimuli:
-        nodes = select(geometry, stimulus.where)
-        start[nodes] = np.minimum(start[nodes], stimulus.start)
-    return Eikonal(geometry, speed_field(geometry, spec), directions).solve(start)
+        if stimulus.where == HIS:
+            network.fire(stimulus.start)
+        else:
+            nodes = select(geometry, stimulus.where)
+            start[nodes] = np.minimum(start[nodes], stimulus.start)
+    eikonal = Eikonal(geometry, speed_field(geometry, spec), directions)
+    T = eikonal.solve(start)
+    while network and network.exchange(T):
+        T = eikonal.solve(T)
+    return T
 
 
 class Foot:
@@ -97,7 +107,13 @@ class Foot:
     """
 
     def __init__(
-        self, geometry: Geometry, spec: ElectrophysiologySpec, directions: Sequence, onset: float, period: float
+        self,
+        geometry: Geometry,
+        spec: ElectrophysiologySpec,
+        directions: Sequence,
+        network: Network | None,
+        onset: float,
+        period: float,
     ):
         others = [s.name for s in spec.stimuli if s.clock != "ventricles" or s.period or s.count]
         if others:
@@ -105,9 +121,10 @@ class Foot:
                 f"electrophysiology.stimuli: {', '.join(others)}: the reaction-eikonal equation knows one wave per "
                 "cycle: clock ventricles, no period, no count"
             )
-        self.arrival = activation(geometry, spec, directions)[: geometry.V1.dofmap.index_map.size_local] + onset
+        arrival = activation(geometry, spec, directions, network)
+        self.arrival = arrival[: geometry.V1.dofmap.index_map.size_local] + onset
         self.period = period
-        self.iterations = self.steps = 0
+        self.nodes, self.iterations, self.steps = slice(0), 0, 0
 
     def step(self, t: float, dt: float, v: fem.Function) -> None:
         """Raise the owned values of v over [t, t + dt] [ms] where a wave arrives."""
@@ -122,13 +139,6 @@ class Foot:
         return {}
 
 
-def conductivity_field(geometry: Geometry, spec: ElectrophysiologySpec) -> fem.Function:
-    """Conductivities along f0, s0, n0 [mS/mm] that go with the speeds of a converged wave, for the ECG. Collective."""
-    field = fem.Function(fem.functionspace(geometry.mesh, ("DG", 0, (3,))), name="conductivity")
-    field.x.array[:] = (spec.chi * spec.Cm * DIFFUSIVITY * speed_field(geometry, spec) ** 2).ravel()
-    return field
-
-
 def speed_field(geometry: Geometry, spec: ElectrophysiologySpec) -> np.ndarray:
     """Speeds (local cells, 3) along f0, s0, n0 [mm/ms]; the fast endocardium and the regions of `spec` are in them.
 
@@ -140,10 +150,7 @@ def speed_field(geometry: Geometry, spec: ElectrophysiologySpec) -> np.ndarray:
     speeds = np.tile([fibre, cross, cross], (len(geometry.V1.dofmap.list), 1))
     if spec.fast_endocardium is not None:
         speeds[endocardial_layer(geometry, spec.fast_endocardium)] *= spec.fast_endocardium.speed_factor
-    scale = np.ones((len(speeds), 1))
-    for region in spec.regions:
-        scale[select_cells(geometry, region.where)] = region.conduction_scale**0.5
-    return speeds * scale
+    return speeds * region_scale(geometry, spec.regions)[:, None] ** 0.5
 
 
 def _metric(geometry: Geometry, speeds: np.ndarray, directions: Sequence) -> np.ndarray:

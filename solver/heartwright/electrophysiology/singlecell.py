@@ -23,6 +23,9 @@ class Stimulus:
     duration: float = 1.0  # ms
 
 
+STANDARD = Stimulus()
+
+
 @dataclasses.dataclass(frozen=True)
 class Record:
     """The last beat of a train: time [ms], potential [mV], and other variables by name."""
@@ -40,15 +43,10 @@ def currents(model: Model) -> tuple[str, ...]:
     return tuple(sorted(v.qname() for v in found if v.unit() == model.variable("i_ion").unit()))
 
 
-def pace(
-    model: Model, period: float, beats: int, stimulus: Stimulus | None = None, names: Sequence[str] = ()
-) -> Record:
+def pace(model: Model, period: float, beats: int, stimulus: Stimulus = STANDARD, names: Sequence[str] = ()) -> Record:
     """Pace from the initial state, `beats` times every `period` [ms]; returns the last beat, with variables `names`."""
-    stimulus = stimulus or Stimulus()
     kernel = Kernel(model, 1, inputs=("stimulus_current",), outputs=tuple(names), scheme="rush_larsen_2")
-    for _ in range(beats - 1):
-        _advance(kernel, 0.0, stimulus.duration, stimulus.amplitude)
-        _advance(kernel, stimulus.duration, period, 0.0)
+    _train(kernel, period, beats - 1, stimulus)
     time = np.arange(0.0, period + SAMPLE / 2, SAMPLE)
     v, others = np.empty(len(time)), {name: np.empty(len(time)) for name in names}
     for i, t in enumerate(time):
@@ -61,6 +59,13 @@ def pace(
     if not np.isfinite(v).all():
         raise InputError(f"{model.name}: the potential is not finite: is the stimulus too strong?")
     return Record(time, v, others)
+
+
+def _train(kernel: Kernel, period: float, beats: int, stimulus: Stimulus) -> None:
+    """Whole beats, of which nothing is recorded."""
+    for _ in range(beats):
+        _advance(kernel, 0.0, stimulus.duration, stimulus.amplitude)
+        _advance(kernel, stimulus.duration, period, 0.0)
 
 
 def _advance(kernel: Kernel, begin: float, end: float, current: float | np.ndarray) -> None:
@@ -105,17 +110,14 @@ def measures(record: Record) -> dict[str, tuple[float, str]]:
 
 
 def restitution(
-    model: Model, period: float, beats: int, intervals: np.ndarray, stimulus: Stimulus | None = None
+    model: Model, period: float, beats: int, intervals: np.ndarray, stimulus: Stimulus = STANDARD
 ) -> tuple[np.ndarray, np.ndarray]:
     """S1-S2: after `beats` at `period`, one stimulus each of `intervals` [ms] after the last, all at once in lanes.
 
     Returns the diastolic intervals before it and its APD90 [ms]; nan where it finds the cell refractory.
     """
-    stimulus = stimulus or Stimulus()
     kernel = Kernel(model, len(intervals), inputs=("stimulus_current",), scheme="rush_larsen_2")
-    for _ in range(beats - 1):
-        _advance(kernel, 0.0, stimulus.duration, stimulus.amplitude)
-        _advance(kernel, stimulus.duration, period, 0.0)
+    _train(kernel, period, beats - 1, stimulus)
     time = np.arange(0.0, intervals.max() + period, SAMPLE)
     v = np.empty((len(time), len(intervals)))
     for i, t in enumerate(time):

@@ -1,4 +1,4 @@
-"""Tissue: the monodomain equation, chi Cm dv/dt = div(sigma grad v) - chi Cm (i_ion - i_stim)."""
+"""Tissue: cells coupled by diffusion, chi Cm dv/dt = div(sigma grad v) - chi Cm (i_ion - i_stim)."""
 
 import math
 from collections.abc import Sequence
@@ -8,17 +8,22 @@ from dolfinx import fem, la
 from mpi4py import MPI
 
 from heartwright.electrophysiology import eikonal
-from heartwright.electrophysiology.cells import Population
-from heartwright.electrophysiology.conductivity import conductivity_fields
+from heartwright.electrophysiology.bidomain import Bidomain
+from heartwright.electrophysiology.cells import Population, require_resolved
+from heartwright.electrophysiology.conductivity import conductivity_fields, domain_fields, muscle_of
 from heartwright.electrophysiology.diffusion import Diffusion, conductivity_tensor
-from heartwright.electrophysiology.ecg import PseudoECG
+from heartwright.electrophysiology.ecg import LeadField
+from heartwright.electrophysiology.purkinje.junctions import Junctions
+from heartwright.electrophysiology.purkinje.network import Network
+from heartwright.electrophysiology.quadratic import Quadratic
 from heartwright.electrophysiology.repolarisation import Repolarisation
-from heartwright.electrophysiology.spec import ElectrophysiologySpec
+from heartwright.electrophysiology.spec import HIS, LUMPED, ElectrophysiologySpec
 from heartwright.electrophysiology.stimulus import Stimulation
+from heartwright.electrophysiology.upstrokes import Upstrokes, filaments
 from heartwright.errors import SolveFailed
 from heartwright.mesh import rows
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.select import select
+from heartwright.mesh.select import nodes_of_cells, select
 from heartwright.parts import Rows, State
 from heartwright.stopwatch import Stopwatch
 
@@ -35,14 +40,16 @@ class Tissue:
     Strang splitting (doi:10.1137/0705041): half a step of the cells, a step of diffusion, half a step of the cells;
     inside one `step` call the two halves that meet are one. Cells are integrated at the nodes.
 
-    geometry: the electrophysiology mesh. directions: f0, s0, n0 (UFL, orthonormal). dt: largest substep [ms] while a
-    wave is under way; where nothing has risen for a step and no stimulus comes, substeps are four times as long.
+    geometry: the electrophysiology mesh, with the potential's nodes; quadratic elements are the cells it was refined
+    from. directions: f0, s0, n0 (UFL, orthonormal). dt: largest substep [ms] while a wave is under way; where nothing
+    has risen for a step and no stimulus comes, substeps are four times as long.
     onset, period: onset of ventricular activation within the cycle, and the cycle's length [ms].
 
-    v: transmembrane potential [mV]. activation: time [ms] at which v first rose through 0 mV in the present cycle, nan
-    where it has not yet (local, ghosts included). repolarisation: likewise of its repolarisation by 90 % (owned nodes).
+    v: transmembrane potential [mV], 0 in a bath. activation: time [ms] at which v first rose through 0 mV in the
+    present cycle, nan where it has not yet (local, ghosts included). repolarisation: likewise of its repolarisation by
+    90 % (owned nodes).
 
-    Raises InputError when a place of `spec` holds no node or a wanted speed cannot be had.
+    Raises InputError when a place of `spec` holds no node, a wanted speed cannot be had, or dt is too long for a model.
     """
 
     name = "tissue"
@@ -65,24 +72,44 @@ class Tissue:
         def nodes_of(item):
             return select(geometry, item.where)
 
-        self.cells = Population(spec.cells, nodes_of, self.n, geometry.comm, spec.precision)
-        if spec.equation == "monodomain":
-            self.stimulation = Stimulation(spec.stimuli, nodes_of, self.n, onset, period)
-            sigma = conductivity_tensor(conductivity_fields(geometry, spec, dt), directions)
-            self.diffusion = Diffusion(geometry, sigma, spec.chi * spec.Cm, spec.tolerance, self.watch)
-        else:
-            self.stimulation = Stimulation([], nodes_of, self.n, onset, period)
-            sigma = conductivity_tensor(eikonal.conductivity_field(geometry, spec), directions)
-            self.diffusion = eikonal.Foot(geometry, spec, directions, onset, period)
-        self._ecg = PseudoECG.around(geometry, sigma, spec.ecg)
-
+        muscle_cells = muscle_of(geometry, spec)
+        self.muscle = nodes_of_cells(geometry, muscle_cells)[: self.n]
+        require_resolved(spec.cells, dt, geometry.comm)
+        self.cells = Population(spec.cells, nodes_of, self.muscle, geometry.comm, spec.precision)
         self.cells.rest(self._v)
+        self.network = Network(geometry, spec.purkinje) if spec.purkinje else None
+        self.sources: list[Stimulation | Junctions] = []
+        self.junctions: Junctions | None = None
+        if spec.equation != "reaction_eikonal":
+            of_muscle = [stimulus for stimulus in spec.stimuli if stimulus.where != HIS]
+            self.sources.append(Stimulation(of_muscle, nodes_of, self.n, onset, period))
+            if self.network:
+                of_his = [stimulus for stimulus in spec.stimuli if stimulus.where == HIS]
+                self.junctions = Junctions(self.network, of_his, self._v, onset, period)
+                self.sources.append(self.junctions)
+        solver = spec.chi * spec.Cm, LUMPED[spec.mass], spec.tolerance, self.watch
+        match spec.equation:
+            case "monodomain":
+                sigma = conductivity_tensor(conductivity_fields(geometry, spec, dt), directions)
+                self.diffusion = (
+                    Quadratic(geometry, sigma, *solver)
+                    if spec.element == "P2"
+                    else Diffusion(geometry.V1, sigma, *solver)
+                )
+            case "bidomain":
+                sigma, outside = (conductivity_tensor(s, directions) for s in domain_fields(geometry, spec))
+                self.diffusion = Bidomain(geometry, sigma, outside, *solver, muscle_cells)
+            case "reaction_eikonal":
+                self.diffusion = eikonal.Foot(geometry, spec, directions, self.network, onset, period)
+        self._ecg = LeadField.around(geometry, spec, directions)
+
         self.v.x.scatter_forward()
         self._calcium = fem.Function(geometry.V1, name="calcium")
         self._activation = fem.Function(geometry.V1, name="activation")
         self.activation = self._activation.x.array
         self.activation[:] = np.nan
-        self._cycle, self._quiet = np.zeros(1), np.zeros(1)
+        self.upstrokes = Upstrokes(self.n, geometry.comm)
+        self._t, self._cycle, self._quiet = np.zeros(1), np.zeros(1), np.zeros(1)
         self._before, self._middle = self._v.copy(), self._v.copy()
         self._repolarisation = Repolarisation(self._v)
         self.repolarisation = self._repolarisation.times
@@ -92,7 +119,12 @@ class Tissue:
 
         Raises SolveFailed when the potential is no longer finite.
         """
-        quiet = self._quiet[0] and not self.stimulation.during(t, dt)
+        if self.junctions:
+            self.junctions.fire(t, dt)
+        stimulated = any(source.during(t, dt) for source in self.sources)
+        if stimulated:
+            self.upstrokes.stimulated(t + dt)
+        quiet = self._quiet[0] and not stimulated
         substeps = math.ceil(dt / (self.dt * (QUIET_STEPS if quiet else 1)) - 1e-9)
         h = dt / substeps
         self._begin_cycle(t)
@@ -103,7 +135,10 @@ class Tissue:
             last = k == substeps
             self._react(t + (k - 0.5) * h, h / 2 if last else h)
             self._mark(t + k * h, h, last)
+        self._t[0] = t + dt
         self._repolarisation.mark(t, dt, self._v, np.isfinite(self.activation[: self.n]))
+        if self.junctions:
+            self.junctions.listen(t, dt, self._v)
         self.v.x.scatter_forward()
         self._activation.x.scatter_forward()
         self._check(h)
@@ -114,6 +149,13 @@ class Tissue:
         self._calcium.x.scatter_forward()
         return self._calcium.x.array
 
+    def potentials(self) -> dict[str, np.ndarray]:
+        """v and, of the bidomain, phi_e [mV] at the nodes, ghosts included. Collective."""
+        found = {"v": self.v.x.array}
+        if isinstance(self.diffusion, Bidomain):
+            found["phi_e"] = self.with_ghosts(self.diffusion.phi_e(self.v))
+        return found
+
     def with_ghosts(self, own: np.ndarray) -> np.ndarray:
         """The values of owned nodes, and those of ghosts after them. Collective."""
         vector = la.vector(self.geometry.V1.dofmap.index_map)
@@ -121,8 +163,16 @@ class Tissue:
         vector.scatter_forward()
         return vector.array
 
+    def phase(self) -> np.ndarray:
+        """Phase at the nodes, ghosts included: 0 at the upstroke, 2 pi one cycle later. Collective."""
+        return self.with_ghosts(self.upstrokes.phase(self._t[0], self.period))
+
+    def filament_cells(self) -> int:
+        """How many cells lie on the core of a rotating wave. Collective."""
+        return self.geometry.comm.allreduce(int(filaments(self.phase(), self.geometry.V1.dofmap.list).sum()))
+
     def ecg(self) -> dict[str, float]:
-        """The leads of the pseudo-ECG [mV]; none where there are no electrodes. Collective."""
+        """The twelve leads [mV]; none where there are no electrodes. Collective."""
         return self._ecg.leads(self._v) if self._ecg else {}
 
     def summary(self) -> dict[str, float]:
@@ -136,21 +186,24 @@ class Tissue:
             "activation_first": first if count else math.nan,
             "activation_last": last if count else math.nan,
             "activation_total": last - first if count else math.nan,
-            "activated": count / self.geometry.V1.dofmap.index_map.size_global,
+            "activated": count / comm.allreduce(int(self.muscle.sum())),
             "cg_iterations": self.diffusion.iterations / max(1, self.diffusion.steps),
         }
 
     def state(self) -> State:
-        own = {"v": self.v.x.array, "activation": self.activation, "cycle": self._cycle, "quiet": self._quiet}
-        return own | self._repolarisation.state() | self.cells.state() | self.diffusion.state()
+        own = {"v": self.v.x.array, "activation": self.activation}
+        own |= {"t": self._t, "cycle": self._cycle, "quiet": self._quiet} | self.upstrokes.state()
+        network = self.junctions.state() if self.junctions else {}
+        return own | self._repolarisation.state() | self.cells.state() | self.diffusion.state() | network
 
     def rows(self) -> dict[str, Rows]:
         every, own = (rows.of_vertices(self.geometry, slice(n)) for n in (None, self.n))
         cells = {
             name: Rows(own.keys[at], axis=1) for name, at in zip(self.cells.state(), self.cells.nodes, strict=True)
         }
-        times = dict.fromkeys(self._repolarisation.state(), own)
-        rates = dict.fromkeys(self.diffusion.state(), Rows(own.keys, axis=1))
+        times = dict.fromkeys([*self._repolarisation.state(), *self.upstrokes.nodal()], own)
+        solver = rows.of_vertices(self.geometry, self.diffusion.nodes)
+        rates = dict.fromkeys(self.diffusion.state(), Rows(solver.keys, axis=1))
         return {"v": every, "activation": every} | times | rates | cells
 
     def _begin_cycle(self, t: float) -> None:
@@ -163,8 +216,8 @@ class Tissue:
 
     def _react(self, t: float, dt: float) -> None:
         with self.watch("ep_cells"):
-            if self.stimulation.update(t, dt):
-                self.cells.stimulate(self.stimulation.current)
+            if any([source.update(t, dt) for source in self.sources]):  # all of them, not up to the first
+                self.cells.stimulate(sum(source.current for source in self.sources))
             self._before[:] = self._v
             self.cells.react(t, dt, self._v)
 
@@ -180,9 +233,11 @@ class Tissue:
                 self._before += self._v
                 self._before *= 0.5
             rose = np.flatnonzero((self._before > THRESHOLD) & (self._middle <= THRESHOLD))
-            rose = rose[np.isnan(self.activation[rose])]
             old, new = self._middle[rose], self._before[rose]
-            self.activation[rose] = t - dt + dt * (THRESHOLD - old) / (new - old)
+            times = t - dt + dt * (THRESHOLD - old) / (new - old)
+            self.upstrokes.note(rose, times)
+            first = np.isnan(self.activation[rose])
+            self.activation[rose[first]] = times[first]
             self._middle, self._before = self._before, self._middle
 
     def _check(self, dt: float) -> None:
@@ -193,7 +248,5 @@ class Tissue:
         self.geometry.comm.Allreduce(MPI.IN_PLACE, mine, op=MPI.MAX)
         largest, rise, fall = mine
         if largest > 1e3:
-            raise SolveFailed(
-                "monodomain equation", "the potential left the range of +-1000 mV: use a smaller time step"
-            )
+            raise SolveFailed("transmembrane potential", "it left the range of +-1000 mV: use a smaller time step")
         self._quiet[0] = rise < QUIET_RISE * dt and fall < QUIET_FALL * dt

@@ -9,7 +9,7 @@
 
 typedef double lanes __attribute__((vector_size(8 * W)));
 
-enum { ROWS = 15, PAIRS = 55 };  /* rows of x: C (6), C0 (6), Ta, Ka, s */
+enum { ROWS = 16, PAIRS = 55 };  /* rows of x: C (6), C0 (6), Ta, Ka, s, q */
 static const int VOIGT[3][3] = {{0, 1, 2}, {1, 3, 4}, {2, 4, 5}};
 
 struct muscle {
@@ -18,7 +18,7 @@ struct muscle {
   const int *corners;     /* cells x 4, vertices of the nodal fields */
   const double *inverse;  /* cells x 10: inverse of the Jacobian, |its determinant| */
   const int *points;      /* cells x Q, places of the fields at quadrature points */
-  const double *u, *u0, *v, *Ta, *Ka, *stiffening, *frame;  /* frame: M, at quadrature points */
+  const double *u, *u0, *v, *Ta, *Ka, *stiffening, *q, *frame;  /* frame: M, at quadrature points */
 };
 
 struct block {
@@ -103,12 +103,13 @@ static void kinematics(const struct muscle *m, long first, struct block *b) {
   interpolate(m, b, m->Ta, b->x + 12 * N);
   interpolate(m, b, m->Ka, b->x + 13 * N);
   interpolate(m, b, m->stiffening, b->x + 14 * N);
+  interpolate(m, b, m->q, b->x + 15 * N);
 }
 
-/* out: the least det(I + grad u) at any point (huge where there are no cells), and the sum of all, which is not finite if
-   one of them is not. */
+/* out: the least det(I + grad u) at any point (huge where there are no cells), the sum of all, which is not finite if one
+   of them is not, and the cell of the least. */
 void EXPORT heartwright_determinants(const struct muscle *m, double *out) {
-  double low = 1e300, sum = 0.0;
+  double low = 1e300, sum = 0.0, cell = -1.0;
   for (long first = 0; first < m->cells; first += W) {
     struct block b;
     load(m, first, &b);
@@ -119,13 +120,68 @@ void EXPORT heartwright_determinants(const struct muscle *m, double *out) {
       deformation(b.u, q, B, M, F);
       lanes d = determinant(&F[0][0]) / determinant(M);
       for (int l = 0; l < W; l++) {
-        low = d[l] < low ? d[l] : low;
+        if (d[l] < low) low = d[l], cell = b.cell[l];
         sum += d[l];
       }
     }
   }
   out[0] = low;
   out[1] = sum;
+  out[2] = cell;
+}
+
+/* out: at every point of every cell F_m (9), S (6), and the work S : (F_m^T (F_m - F0_m)) of the step from u0 to u, all per
+   volume of stress-free muscle. */
+void EXPORT heartwright_stress(const struct muscle *m, const double *p, double *out) {
+  for (long first = 0; first < m->cells; first += W) {
+    struct block b;
+    double y[6 * N] __attribute__((aligned(64)));
+    kinematics(m, first, &b);
+    stress(b.x, p, y);
+    for (int q = 0; q < Q; q++) {
+      const lanes *S = (const lanes *)(y + q * W);
+      lanes M[9], F0[3][3], work = {0};
+      orientation(m, &b, q, M);
+      deformation(b.u0, q, b.B[q], M, F0);
+      for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++)
+          for (int k = 0; k < 3; k++) work += S[VOIGT[j][k] * Q] * b.F[q][i][j] * (b.F[q][i][k] - F0[i][k]);
+      for (int l = 0; l < W && first + l < m->cells; l++) {
+        double *to = out + 16 * (Q * (first + l) + q);
+        for (int k = 0; k < 9; k++) to[k] = b.F[q][k / 3][k % 3][l];
+        for (int k = 0; k < 6; k++) to[9 + k] = S[k * Q][l];
+        to[15] = work[l];
+      }
+    }
+  }
+}
+
+/* out: cells x 10 x 4 x 3, the integrals of PHI_b cof(F) grad phi_a: what a linear tension q against change of volume adds
+   to the forces, and what a displacement adds to that change. */
+void EXPORT heartwright_coupling(const struct muscle *m, double *out) {
+  static const int NEXT[3] = {1, 2, 0}, LAST[3] = {2, 0, 1};
+  for (long first = 0; first < m->cells; first += W) {
+    struct block b;
+    lanes K[10][4][3] = {{{{0}}}}, one[9] = {{0}};
+    for (int k = 0; k < 3; k++) one[4 * k] += 1.0;
+    load(m, first, &b);
+    for (int q = 0; q < Q; q++) {
+      lanes B[3][3], F[3][3], T[3][3] = {{{0}}};  /* T = cof(F) J^-T */
+      basis(&b, one, B);
+      deformation(b.u, q, B, one, F);
+      for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) {
+          const lanes cofactor = F[NEXT[i]][NEXT[j]] * F[LAST[i]][LAST[j]] - F[NEXT[i]][LAST[j]] * F[LAST[i]][NEXT[j]];
+          for (int k = 0; k < 3; k++) T[i][k] += WEIGHT[q] * b.volume * cofactor * B[k][j];
+        }
+      for (int a = 0; a < 10; a++)
+        for (int c = 0; c < 4; c++)
+          for (int i = 0; i < 3; i++)
+            K[a][c][i] += PHI[q][c] * (T[i][0] * DPHI[q][a][0] + T[i][1] * DPHI[q][a][1] + T[i][2] * DPHI[q][a][2]);
+    }
+    for (int l = 0; l < W && first + l < m->cells; l++)
+      for (int k = 0; k < 120; k++) out[120 * (first + l) + k] = K[k / 12][k / 3 % 4][k % 3][l];
+  }
 }
 
 /* r += int P : grad w + rho a . w,  a = ((u - u0) rate - v) rate. */

@@ -22,6 +22,7 @@ from heartwright.linalg import LaggedNewton
 from heartwright.mechanics.balance import Balance
 
 START, RAMP = 5.0, 10  # ms: the first step; number of steps over which the pressure rises
+SHORTEST = 1e-4  # ms: a wall that moves a millimetre in so short a step has nothing to hold it
 MOVE = 1.0  # mm per step: well below the thickness of a wall
 AT_REST = 1e-4  # mm/ms: so slow that nothing moves within a heartbeat
 LONG = 1e3  # ms: in such a step viscosity does not matter
@@ -37,7 +38,8 @@ class Loaded:
 
     def __init__(self, wall: Balance):
         self.wall = wall
-        self.residual, self.tangent, self.admissible = wall.residual, wall.tangent, wall.admissible
+        self.residual, self.tangent, self.size = wall.residual, wall.tangent, wall.size
+        self.admissible, self.diagnosis = wall.admissible, wall.diagnosis
 
     def border(self):
         return np.zeros(0), [], np.zeros((0, 0))
@@ -73,12 +75,14 @@ class Creep:
         for _ in range(PATIENCE):
             ahead = min(1.0, done + 1.0 / RAMP)
             wall.load(start + ahead * (target - start))
-            wall.u0.x.array[:] = wall.u.x.array
+            wall.u0.x.array[:], q0 = wall.u.x.array, wall.q.x.array.copy()
             wall.rate.value = 1.0 / dt
             size = self.newton.once(Loaded(wall))
             if not (size < 2 * MOVE and wall.admissible(LEAST_J)):
-                wall.u.x.array[:] = wall.u0.x.array
-                dt /= 4.0
+                where, dt = wall.diagnosis(), dt / 4.0
+                wall.u.x.array[:], wall.q.x.array[:] = wall.u0.x.array, q0
+                if dt < SHORTEST:
+                    raise self._failed(f"the wall gives way under {100 * ahead:.0f} % of the pressure", where)
                 continue
             done, faster = ahead, size / dt > speed
             speed = size / dt
@@ -88,7 +92,10 @@ class Creep:
                 return
             if done == 1.0:
                 dt *= 0.5 if faster else float(np.clip(MOVE / max(size, 1e-12), 0.3, 5.0))
-        raise SolveFailed(self.equation, f"the wall still moves at {speed:.2g} mm/ms after {PATIENCE} steps of creep")
+        raise self._failed(f"the wall still moves at {speed:.2g} mm/ms after {PATIENCE} steps", wall.diagnosis())
+
+    def _failed(self, reason: str, where: str) -> SolveFailed:
+        return SolveFailed(self.equation, f"{reason}; {where}")
 
     def settle(self) -> None:
         """The balance without viscosity, from close by."""
@@ -101,7 +108,6 @@ class Creep:
 
 def fill(wall: Balance, start: np.ndarray, target: np.ndarray, say: Callable[[str], None]) -> None:
     """From balance under the pressures `start` to that under `target`; then u0 = u."""
-
     follow = 0.0 if wall.prestrain else FOLLOW
     if follow:
         wall.slack.x.array[:] = 0.0

@@ -2,8 +2,8 @@ r"""Muscle: the volume term of the balance of forces, by a compiled kernel that 
 
     r(w) = ∫ P : ∇w + ρ a.w dX,   P = 1/det G ∂Ψ(F G)/∂F,   a = ((u - u0) rate - v) rate
 
-Ψ(C; C0, Ta, Ka, s) is the incremental potential of one step, a UFL expression in the muscle's own frame, where f0, s0
-and n0 are the unit vectors: C = Mᵀ Fᵀ F M with M = G [f0 s0 n0]. Its derivatives become C code once (`pointwise`);
+Ψ(C; C0, Ta, Ka, s, q) is the incremental potential of one step, a UFL expression in the muscle's own frame, where f0,
+s0 and n0 are the unit vectors: C = Mᵀ Fᵀ F M with M = G [f0 s0 n0]. Its derivatives become C code once (`pointwise`);
 what remains is the same for all laws (`element.c`).
 """
 
@@ -22,6 +22,7 @@ from heartwright.mechanics.pointwise import Pointwise
 
 LANES = 4  # cells per block: the tangents of more would not stay in the first-level cache
 POINTER = ctypes.c_void_p
+VOIGT = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
 FRAME = tuple(ufl.as_vector(row) for row in np.eye(3).tolist())  # f0, s0, n0 in the muscle's own frame
 
 
@@ -29,14 +30,14 @@ class _Struct(ctypes.Structure):
     _fields_ = (
         ("cells", ctypes.c_long),
         *((name, POINTER) for name in ("nodes", "corners", "inverse", "points")),
-        *((name, POINTER) for name in ("u", "u0", "v", "Ta", "Ka", "stiffening", "frame")),
+        *((name, POINTER) for name in ("u", "u0", "v", "Ta", "Ka", "stiffening", "q", "frame")),
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Fields:
-    """What the muscle's balance depends on: quadratic u, u0, v; linear Ta, Ka and stiffening; and the frame
-    M = G [f0 s0 n0] at quadrature points."""
+    """What the muscle's balance depends on: quadratic u, u0, v; linear Ta, Ka, stiffening and q, the tension that
+    resists change of volume where that is an unknown; and the frame M = G [f0 s0 n0] at quadrature points."""
 
     u: fem.Function
     u0: fem.Function
@@ -44,13 +45,16 @@ class Fields:
     Ta: fem.Function
     Ka: fem.Function
     stiffening: fem.Function
+    q: fem.Function
     frame: fem.Function
 
 
 class Muscle:
-    """Residual, tangent and least det F of the volume term on this rank's cells.
+    """Residual, tangent and least det F of the volume term on this rank's cells, and the stress in them.
 
-    potential: Ψ as a function of (C, C0, Ta, Ka, s), in kPa; density in mg/mm³ and rate = 1/dt in 1/ms.
+    nodes, corners: of every cell, quadratic (cells, 10) and linear (cells, 4); weights: of the quadrature points on the
+    reference cell.
+    potential: Ψ as a function of (C, C0, Ta, Ka, s, q), in kPa; density in mg/mm³ and rate = 1/dt in 1/ms.
     """
 
     def __init__(self, geometry, fields: Fields, potential: Callable, density: float, rate: fem.Constant, degree: int):
@@ -60,14 +64,15 @@ class Muscle:
             np.ascontiguousarray(space.dofmap.list[:cells], dtype=np.int32)
             for space in (fields.u.function_space, geometry.V1, fields.frame.function_space)
         )
+        self.corners = corners
         self._tables = {"nodes": self.nodes, "corners": corners, "points": places}
         self._tables["inverse"] = _inverse_jacobians(geometry.mesh, cells)
         arrays = {field.name: getattr(fields, field.name).x.array for field in dataclasses.fields(fields)}
         pointers = {name: array.ctypes.data for name, array in (self._tables | arrays).items()}
         self._struct = _Struct(cells=cells, **pointers)
-        points, weights = basix.make_quadrature(basix.CellType.tetrahedron, degree)
+        points, self.weights = basix.make_quadrature(basix.CellType.tetrahedron, degree)
         self._law, source = _law(geometry.mesh, potential)
-        self._library = _compile(geometry.comm, _tables(points, weights) + source)
+        self._library = _compile(geometry.comm, _tables(points, self.weights) + source)
 
     def residual(self, r: np.ndarray) -> None:
         """Add to r, a local blocked P2 array with ghosts."""
@@ -78,11 +83,30 @@ class Muscle:
         where that is negative, transposed to block -1 - place."""
         self._library.heartwright_tangent(*self._arguments(), place.ctypes.data, values.ctypes.data)
 
-    def least_determinant(self) -> float:
-        """The least det F at any quadrature point of this rank; nan if u is not finite."""
-        out = np.zeros(2)
+    def least_determinant(self) -> tuple[float, int]:
+        """The least det F at any quadrature point of this rank, nan if u is not finite, and its cell (-1: no cells)."""
+        out = np.zeros(3)
         self._library.heartwright_determinants(ctypes.byref(self._struct), out.ctypes.data)
-        return float(out[0]) if np.isfinite(out[1]) else np.nan
+        return (float(out[0]) if np.isfinite(out[1]) else np.nan), int(out[2])
+
+    def stress(self, before: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the muscle bears at the quadrature points of this rank's cells, at the end of a step from `before` to u.
+
+        `before`: the displacement at its start, like u. Returns F_m = F M (cells, points, 3, 3), S = ∂Ψ/∂E in the
+        muscle's own frame (cells, points, 3, 3; kPa), and the work S : Fᵀ(F - F_before) (cells, points; kPa). S and
+        work are per volume of stress-free muscle.
+        """
+        struct, p = _Struct.from_buffer_copy(self._struct), self._law.values()
+        struct.u0 = before.ctypes.data
+        out = np.zeros((struct.cells, len(self.weights), 16))
+        self._library.heartwright_stress(ctypes.byref(struct), p.ctypes.data, out.ctypes.data)
+        return out[..., :9].reshape(*out.shape[:2], 3, 3), out[..., 9 + VOIGT], out[..., 15]
+
+    def coupling(self) -> np.ndarray:
+        """∫ φ_b cof(F) ∇w_a dX of every cell (cells, 10, 4, 3) in mm²: quadratic nodes a, linear b."""
+        out = np.zeros((self._struct.cells, 10, 4, 3))
+        self._library.heartwright_coupling(ctypes.byref(self._struct), out.ctypes.data)
+        return out
 
     def _arguments(self) -> tuple:
         p = self._law.values()
@@ -95,8 +119,8 @@ def _law(mesh, potential: Callable) -> tuple[Pointwise, str]:
     E in the order ff, fs, fn, ss, sn, nn with shears counted twice, so that S = dΨ/dE.
     """
     C, C0 = (ufl.Constant(mesh, shape=(6,)) for _ in range(2))
-    Ta, Ka, s = (ufl.Constant(mesh) for _ in range(3))
-    law = Pointwise(potential(_symmetric(C), _symmetric(C0), Ta, Ka, s), [C, C0, Ta, Ka, s])
+    nodal = [ufl.Constant(mesh) for _ in range(4)]  # Ta, Ka, s, q
+    law = Pointwise(potential(_symmetric(C), _symmetric(C0), *nodal), [C, C0, *nodal])
     g, scale = law.graph, (2.0, 1.0, 1.0, 2.0, 1.0, 2.0)  # dC/dE
 
     def d(y: int, k: int) -> int:
@@ -149,8 +173,10 @@ def _compile(comm, generated: str) -> ctypes.CDLL:
     library = native.library_on(comm, head + generated + kernel, "muscle")
     real = ctypes.c_double
     library.heartwright_determinants.argtypes = [POINTER, POINTER]
+    library.heartwright_stress.argtypes = [POINTER, POINTER, POINTER]
+    library.heartwright_coupling.argtypes = [POINTER, POINTER]
     library.heartwright_residual.argtypes = [POINTER, POINTER, real, real, POINTER]
     library.heartwright_tangent.argtypes = [POINTER, POINTER, real, real, POINTER, POINTER]
-    for function in (library.heartwright_determinants, library.heartwright_residual, library.heartwright_tangent):
-        function.restype = None
+    for name in ("determinants", "stress", "coupling", "residual", "tangent"):
+        getattr(library, f"heartwright_{name}").restype = None
     return library

@@ -25,7 +25,7 @@ class HolzapfelOgden(Spec):
     """
 
     type: Literal["holzapfel_ogden"] = "holzapfel_ogden"
-    a: Annotated[Pressure, Field(ge=0)] = 0.1
+    a: Annotated[Pressure, Field(gt=0)] = 0.1
     b: Exponent = 5.0
     a_f: Annotated[Pressure, Field(ge=0)] = 3.0
     b_f: Exponent = 8.0
@@ -57,6 +57,14 @@ class HolzapfelOgden(Spec):
         return 1 / (1 + ufl.exp(-self.switch * (I4 - 1)))
 
 
+def strains(C):
+    """e(a, b) = a . E b, the components of E = (C - I)/2."""
+    import ufl
+
+    E = (C - ufl.Identity(3)) / 2
+    return lambda a, b: ufl.inner(a, E * b)
+
+
 class Guccione(Spec):
     r"""Fung-type law; Guccione, McCulloch and Waldman 1991, doi:10.1115/1.2894084.
 
@@ -65,7 +73,7 @@ class Guccione(Spec):
     """
 
     type: Literal["guccione"] = "guccione"
-    C: Annotated[Pressure, Field(ge=0)] = 0.876
+    C: Annotated[Pressure, Field(gt=0)] = 0.876
     b_f: Exponent = 18.48
     b_t: Exponent = 3.58
     b_fs: Exponent = 1.627
@@ -74,11 +82,7 @@ class Guccione(Spec):
         """Strain energy per reference volume [kPa]."""
         import ufl
 
-        E = (C - ufl.Identity(3)) / 2
-
-        def e(a, b):
-            return ufl.inner(a, E * b)
-
+        e = strains(C)
         Q = (
             self.b_f * e(f0, f0) ** 2
             + self.b_t * (e(s0, s0) ** 2 + e(n0, n0) ** 2 + 2 * e(s0, n0) ** 2)
@@ -95,7 +99,7 @@ class Usyk(Spec):
     """
 
     type: Literal["usyk"] = "usyk"
-    C: Annotated[Pressure, Field(ge=0)] = 0.88
+    C: Annotated[Pressure, Field(gt=0)] = 0.88
     b_f: Exponent = 8.0
     b_s: Exponent = 6.0
     b_n: Exponent = 3.0
@@ -107,11 +111,7 @@ class Usyk(Spec):
         """Strain energy per reference volume [kPa]."""
         import ufl
 
-        E = (C - ufl.Identity(3)) / 2
-
-        def e(a, b):
-            return ufl.inner(a, E * b)
-
+        e = strains(C)
         Q = self.b_f * e(f0, f0) ** 2 + self.b_s * e(s0, s0) ** 2 + self.b_n * e(n0, n0) ** 2
         Q += 2 * (self.b_fs * e(f0, s0) ** 2 + self.b_fn * e(f0, n0) ** 2 + self.b_sn * e(s0, n0) ** 2)
         return self.C / 2 * (ufl.exp(Q) - 1)
@@ -121,7 +121,7 @@ class NeoHooke(Spec):
     """Isotropic rubber: psi = mu/2 (I1 - 3) with the isochoric I1 = J^(-2/3) tr C."""
 
     type: Literal["neo_hooke"] = "neo_hooke"
-    mu: Annotated[Pressure, Field(ge=0)] = 2.0
+    mu: Annotated[Pressure, Field(gt=0)] = 2.0
 
     def psi(self, C, f0, s0, n0):
         """Strain energy per reference volume [kPa]."""

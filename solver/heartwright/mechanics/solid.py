@@ -12,6 +12,7 @@ import numpy as np
 
 from heartwright.errors import InputError
 from heartwright.linalg import LaggedNewton
+from heartwright.mechanics import support
 from heartwright.mechanics.filling import Loaded, fill, prestress
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mechanics.wall import Wall
@@ -57,6 +58,7 @@ class Solid:
         self.geometry, self.spec, self.cavities, self.dt = geometry, spec, dict(cavities), dt
         if spec.prestress and set(spec.prestress) != set(cavities):
             raise InputError(f"mechanics: prestress: give one pressure for each cavity: {', '.join(cavities)}")
+        support.require(geometry, spec.boundaries)
         self.wall = Wall(geometry, spec, rule, list(cavities.values()), body_force)
         self.u = self.wall.u
         self._v_before = np.zeros_like(self.wall.v.x.array)  # velocity of the step before the last, for the first guess
@@ -129,12 +131,17 @@ class Solid:
             "v_before": self._v_before,
         }
         prestrain = wall.prestrain.state() if wall.prestrain else {}
-        return motion | prestrain | {"p": self.p, "p_rate": self.p_rate, "p_rate_before": self._p_rate_before}
+        pressure = {"q": wall.q.x.array} if wall.incompressible else {}
+        return (
+            motion | pressure | prestrain | {"p": self.p, "p_rate": self.p_rate, "p_rate_before": self._p_rate_before}
+        )
 
     def rows(self) -> dict[str, Rows]:
         numbered = dict.fromkeys(
             ("slack", "u", "u0", "v", "v_before"), rows.of_quadratic_nodes(self.geometry, self.wall.V)
         )
+        if self.wall.incompressible:
+            numbered["q"] = rows.of_vertices(self.geometry)
         if self.wall.prestrain:
             points = rows.of_points(self.geometry, self.wall.frame.function_space)
             numbered |= dict.fromkeys(self.wall.prestrain.state(), points)

@@ -101,15 +101,18 @@ def _pericardium_and_vessels() -> list[Robin | Fixed]:
 
 
 class MechanicsSpec(Spec):
-    """Nearly incompressible, active, viscous wall with springs around it.
+    """Nearly or wholly incompressible, active, viscous wall with springs around it.
 
+    `element`: P2, quadratic displacement whose change of volume the bulk modulus penalises; P2P1 (Taylor-Hood), with
+    the pressure in the muscle as a linear unknown of its own, for any bulk modulus, `null` (infinite) included.
     `prestress`: the cavity pressures (e.g. {lv: 8 mmHg, rv: 4 mmHg}) at which the mesh was imaged, and which it bears
     in that shape. Without it the mesh is taken as stress-free. `density` switches inertia on. `active_stress`: a second
     Piola-Kirchhoff stress along the fibres that is prescribed, on top of what the sarcomeres make.
     """
 
     passive: Passive = HolzapfelOgden()
-    bulk_modulus: Annotated[Pressure, Field(gt=0)] = 1000.0
+    element: Literal["P2", "P2P1"] = "P2"
+    bulk_modulus: Annotated[Pressure, Field(gt=0)] | None = 1000.0
     viscosity: Annotated[Viscosity, Field(ge=0)] = 100.0
     density: Annotated[Density, Field(gt=0)] | None = None
     active: ActiveSpec = ActiveSpec()
@@ -119,3 +122,11 @@ class MechanicsSpec(Spec):
     prestress: dict[str, Pressure] | None = None
     quadrature_degree: Annotated[int, Field(ge=2, le=8)] = 4
     newton: NewtonSpec = NewtonSpec()
+
+    @model_validator(mode="after")
+    def _pressure_where_it_is_needed(self):
+        if self.bulk_modulus is None and self.element == "P2":
+            raise ValueError(
+                "with an infinite bulk_modulus (Poisson ratio 0.5) the pressure is an unknown: set `element: P2P1`"
+            )
+        return self

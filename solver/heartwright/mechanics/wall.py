@@ -2,7 +2,8 @@ r"""Wall: the balance of forces in the muscle, discretised: find u with r(u, p) 
 
     r(w) = ∫ P : ∇w dX + ∫ ρ a.w dX + springs and dashpots - Σ_i p_i dV_i/du . w
     P = 1/det G ∂Ψ(F G)/∂F
-    Ψ = s ψ_passive(C) + κ/4 (J² - 1 - 2 ln J) + Ta λ + Ka/2 (λ - λ0)² + Sa λ²/2 + η/(8 dt) |C - C0|²
+    Ψ = s ψ_passive(C) + U + Ta λ + Ka/2 (λ - λ0)² + Sa λ²/2 + η/(8 dt) |C - C0|²
+    U = κ/4 (J² - 1 - 2 ln J), or q (J - 1) where q is an unknown, see `incompressible`
     C = GᵀFᵀF G,  λ² = f0.C f0;  C0, λ0: those of the last accepted step
 
 Quadratic displacement on the shape of the mesh, backward Euler in time. G is how the muscle is deformed in that shape
@@ -23,6 +24,7 @@ from heartwright.linalg import JIT
 from heartwright.mechanics import boundary
 from heartwright.mechanics.balance import Balance
 from heartwright.mechanics.cavity import Cavity
+from heartwright.mechanics.incompressible import Incompressible
 from heartwright.mechanics.muscle import FRAME, Fields, Muscle
 from heartwright.mechanics.passive import volumetric
 from heartwright.mechanics.prestress import Prestrain
@@ -46,6 +48,7 @@ class Wall(Balance):
     u, u0: quadratic displacement, now and at the last accepted step (mm); v: velocity of that step (mm/ms);
     slack: displacement at which springs bear nothing (mm), beside the share `follow` of u that they follow;
     p: cavity pressures (kPa) as Constants;
+    q: tension in the muscle that keeps its volume (kPa), where that is an unknown;
     Ta, Ka: nodal active tension and its stretch derivative (kPa); Sa: prescribed active stress (kPa), a Constant;
     rate: 1/dt, zero for slow loading without viscosity, damping and inertia; force: what residuals are measured by.
     `body_force`: a UFL vector in mN/mm³, e.g. gravity.
@@ -56,30 +59,36 @@ class Wall(Balance):
         V = fem.functionspace(mesh, ("Lagrange", 2, (3,)))
         self.geometry, self.spec = geometry, spec
         self.u, self.u0, self.v, self.slack = (fem.Function(V, name=name) for name in ("u", "u0", "v", "slack"))
-        self.Ta, self.Ka = (fem.Function(geometry.V1, name=name) for name in ("Ta", "Ka"))
+        self.Ta, self.Ka, self.q = (fem.Function(geometry.V1, name=name) for name in ("Ta", "Ka", "q"))
         self.frame = _frame(geometry, rule, degree)
         self.prestrain = Prestrain(self.u, self.frame, degree) if spec.prestress else None
         self.stiffening = scale_field(geometry, spec.regions, "passive_scale")
         self.rate, self.viscosity = fem.Constant(mesh, 0.0), fem.Constant(mesh, spec.viscosity)
         self.follow = fem.Constant(mesh, 0.0)
-        self.bulk_modulus, self.Sa = fem.Constant(mesh, spec.bulk_modulus), fem.Constant(mesh, 0.0)
+        self.bulk_modulus, self.Sa = fem.Constant(mesh, spec.bulk_modulus or np.inf), fem.Constant(mesh, 0.0)
         self.law = bind(spec.passive, mesh)
-        fields = Fields(self.u, self.u0, self.v, self.Ta, self.Ka, self.stiffening, self.frame)
+        fields = Fields(self.u, self.u0, self.v, self.Ta, self.Ka, self.stiffening, self.q, self.frame)
         muscle = Muscle(geometry, fields, self.potential, spec.density or 0.0, self.rate, degree)
         self._prescribed = [(self.Sa, spec.active_stress)]
         self.p = [fem.Constant(mesh, 0.0) for _ in surfaces]
         self.cavities = [Cavity(geometry, self.u, surface) for surface in surfaces]
         fixed = boundary.fixed_nodes(geometry, spec.boundaries, V)
         self.dx = geometry.dx(metadata={"quadrature_degree": degree, "quadrature_scheme": "default"})
-        super().__init__(geometry, self.u, muscle, self._loads(body_force), fixed)
+        extra = None
+        if spec.element == "P2P1":
+            extra = Incompressible(self.u, self.q, muscle, self.frame, spec.bulk_modulus, self.dx, fixed)
+        super().__init__(geometry, self.u, muscle, self._loads(body_force), fixed, extra)
+        self._gradients = [self.r.duplicate() for _ in surfaces]
         self.force = self._unit_load()
         self.follow_curves(0.0)
         self.projected_stretch = Projection(geometry.V1, self.stretch(), self.dx)
 
-    def potential(self, C, C0, Ta, Ka, s):
+    def potential(self, C, C0, Ta, Ka, s, q):
         """Ψ (kPa) in the muscle's own frame, where f0, s0 and n0 are the unit vectors."""
         stretch, stretch0 = ufl.sqrt(C[0, 0]), ufl.sqrt(C0[0, 0])
-        at_rest = s * self.law.psi(C, *FRAME) + volumetric(ufl.sqrt(ufl.det(C)), self.bulk_modulus)
+        J = ufl.sqrt(ufl.det(C))
+        volume = volumetric(J, self.bulk_modulus) if self.spec.element == "P2" else q * (J - 1)
+        at_rest = s * self.law.psi(C, *FRAME) + volume
         active = Ta * stretch + Ka / 2 * (stretch - stretch0) ** 2 + self.Sa / 2 * C[0, 0]
         return at_rest + active + self.viscosity * self.rate / 8 * ufl.inner(C - C0, C - C0)
 
@@ -118,18 +127,18 @@ class Wall(Balance):
         return np.array([cavity.volume() for cavity in self.cavities])
 
     def volume_gradients(self) -> list[PETSc.Vec]:
-        """dV_i/du (mm²) in the rows that may move. Collective."""
-        gradients = [cavity.update_gradient() for cavity in self.cavities]
-        for gradient in gradients:
-            self.constrain(gradient)
-        return gradients
+        """dV_i/du (mm²) in the rows that may move, zero in those of q. Collective."""
+        for cavity, gradient in zip(self.cavities, self._gradients, strict=True):
+            moved = cavity.update_gradient()
+            self.constrain(moved)
+            gradient.array[self.moving] = moved.array_r
+        return self._gradients
 
-    def residual(self, r: PETSc.Vec) -> None:
-        """r of the weak form and of the pressure on the lids."""
-        super().residual(r)
+    def assemble_forces(self, forces: PETSc.Vec) -> None:
+        """r of the weak form and of the pressure on the lids. Collective."""
+        super().assemble_forces(forces)
         for p, cavity in zip(self.p, self.cavities, strict=True):
-            cavity.add_lids(r, -float(p.value))
-        self.constrain(r)
+            cavity.add_lids(forces, -float(p.value))
 
     def _unit_load(self) -> float:
         """|∫ N . w dS|_2 (mN): residuals are measured against that of 1 kPa on the whole surface. Collective."""

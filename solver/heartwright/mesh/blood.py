@@ -77,7 +77,7 @@ def _meshed(polygon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _film(triangles: np.ndarray, rim: np.ndarray, n: int) -> np.ndarray:
     """Heights (n,): those of the rim, and inside the mean of the neighbours'."""
-    edges = triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
+    edges = surface.edges_of(triangles)
     graph = coo_matrix((np.ones(2 * len(edges)), np.hstack([edges.T, edges.T[::-1]])), shape=(n, n)).tocsr()
     graph.data[:] = 1.0
     laplacian = (diags(np.asarray(graph.sum(axis=1)).ravel()) - graph).tocsr()

@@ -195,7 +195,7 @@ def _leak(raw: RawMesh, triangles: np.ndarray) -> str:
     named, _ = raw.named_facets()
     boundary = surface.boundary_faces(raw.cells, n)
     unnamed = boundary[~surface.find(boundary, named, n)[1]]
-    around = unnamed[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
+    around = surface.edges_of(unnamed)
     rim = surface.rim_edges(triangles)
     open_ = np.isin(rim[:, 1] * n + rim[:, 0], around[:, 0] * n + around[:, 1])
     if not open_.any():

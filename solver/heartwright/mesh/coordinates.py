@@ -93,9 +93,9 @@ class Coordinates:
 
 def compute(geometry: Geometry) -> Coordinates:
     """All coordinates of a heart. Collective; InputError where `lv_endo`, `epi` or the rim of `lv_endo` is missing."""
-    ventricles = [name for name in geometry.regions if name not in OTHER_TISSUES]
-    if 0 < len(ventricles) < len(geometry.regions):
-        return _of_part(geometry, geometry.part(ventricles))
+    own = _ventricles(geometry)
+    if own is not geometry:
+        return _of_part(geometry, own)
     axes = left_axes(geometry)
     chamber, transmural, septum = _chamber_and_depth(geometry)
     points = geometry.points
@@ -103,6 +103,12 @@ def compute(geometry: Geometry) -> Coordinates:
     aha = np.where(chamber == LV, segments(axes.fraction(points, axes.endo_apex), rotation), 0)
     height = np.clip(axes.fraction(points, axes.epi_apex), 0.0, 1.0)
     return Coordinates(axes, transmural, height, rotation, chamber, aha, septum)
+
+
+def _ventricles(geometry: Geometry) -> Geometry:
+    """The ventricles of a heart that has other tissues too, else the heart itself. Collective."""
+    ventricles = [name for name in geometry.regions if name not in OTHER_TISSUES]
+    return geometry.part(ventricles) if 0 < len(ventricles) < len(geometry.regions) else geometry
 
 
 def _of_part(geometry: Geometry, part: Geometry) -> Coordinates:
@@ -121,6 +127,14 @@ def _of_part(geometry: Geometry, part: Geometry) -> Coordinates:
         np.round(spread(own.aha, 0)).astype(int),
         spread(own.septum, 0.0) > 0.5,
     )
+
+
+def restored(geometry: Geometry) -> Coordinates:
+    """Coordinates as the mesh file has them; only the axes are found again. Collective."""
+    chamber, aha = geometry.stored["chamber"].astype(np.int8), geometry.stored["aha"].astype(int)
+    depth, height, rotation = (geometry.stored[name] for name in ("transmural", "apicobasal", "rotation"))
+    axes, septum = left_axes(_ventricles(geometry)), geometry.stored["septum"] > 0.5
+    return Coordinates(axes, depth, height, rotation, chamber, aha, septum)
 
 
 def left_axes(geometry: Geometry) -> Axes:

@@ -1,4 +1,4 @@
-"""Directions that a mesh file carries: unit vectors at right angles, and what lies between two lines."""
+"""Fields that a mesh file carries: directions, which are unit vectors at right angles, and heart coordinates."""
 
 import numpy as np
 
@@ -7,6 +7,7 @@ from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.where import FibreRule, FibresFile, FibresParts
 
 LONG, SKEW = 1e-3, 5.0  # |length - 1| and degrees from a right angle, beyond which vectors are no directions
+COORDINATES = ("transmural", "apicobasal", "rotation", "chamber", "aha", "septum")
 ENTRIES = ([0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2])  # of a symmetric matrix
 
 
@@ -16,7 +17,7 @@ def bad_directions(raw: RawMesh, rule: FibreRule) -> list[str]:
         return []
     known = raw.cell_fields | raw.point_fields
     names = (rule.fibre, rule.sheet)
-    vectors = {name for name, values in known.items() if values.shape[1:] == (3,)}
+    vectors = _vectors(known)
     findings = [
         f"has no vectors '{name}' for fibres; it has {', '.join(sorted(vectors)) or 'none'}"
         for name in names
@@ -35,23 +36,31 @@ def bad_directions(raw: RawMesh, rule: FibreRule) -> list[str]:
     return findings
 
 
-def only_directions(raw: RawMesh, rule: FibreRule) -> RawMesh:
-    """The mesh with no other fields than those the rule needs."""
+def only_needed(raw: RawMesh, rule: FibreRule) -> RawMesh:
+    """The mesh with no other fields than the directions that the rule needs, and heart coordinates computed on it."""
     rules = [part.fibres for part in rule.parts] if isinstance(rule, FibresParts) else [rule]
     names = {name for own in rules if isinstance(own, FibresFile) for name in (own.fibre, own.sheet)}
-    return raw.but(
-        cell_fields={name: values for name, values in raw.cell_fields.items() if name in names},
-        point_fields={
-            name: values for name, values in raw.point_fields.items() if name in names - raw.cell_fields.keys()
-        },
-    )
+    on_points, notes = names - raw.cell_fields.keys(), []
+    if raw.coordinates_of:
+        same = raw.coordinates_of == raw.digest() and raw.point_fields.keys() >= set(COORDINATES)
+        on_points |= set(COORDINATES) if same else set()
+        notes += [] if same else [f"{raw.source} carries coordinates of another mesh: they are computed anew"]
+    return _only(raw, names & raw.cell_fields.keys(), on_points).but(*notes)
 
 
 def only_vectors(raw: RawMesh) -> RawMesh:
     """The mesh with no other fields than vectors."""
+    return _only(raw, _vectors(raw.cell_fields), _vectors(raw.point_fields))
+
+
+def _vectors(fields: dict[str, np.ndarray]) -> set[str]:
+    return {name for name, values in fields.items() if values.shape[1:] == (3,)}
+
+
+def _only(raw: RawMesh, on_cells: set[str], on_points: set[str]) -> RawMesh:
     return raw.but(
-        cell_fields={name: values for name, values in raw.cell_fields.items() if values.shape[1:] == (3,)},
-        point_fields={name: values for name, values in raw.point_fields.items() if values.shape[1:] == (3,)},
+        cell_fields={name: values for name, values in raw.cell_fields.items() if name in on_cells},
+        point_fields={name: values for name, values in raw.point_fields.items() if name in on_points},
     )
 
 

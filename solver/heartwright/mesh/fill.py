@@ -34,7 +34,7 @@ def _closed(raw: RawMesh) -> tuple[np.ndarray, np.ndarray]:
     _, once = np.unique(surface.face_keys(corners, len(raw.points)), return_index=True)
     once = np.sort(once)
     corners, tags = corners[once], raw.facet_tags[once]
-    edges = np.sort(corners[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    edges = np.sort(surface.edges_of(corners), axis=1)
     _, first, count = np.unique(edges[:, 0] * len(raw.points) + edges[:, 1], return_index=True, return_counts=True)
     if (count != 2).any():
         x, y, z = raw.points[edges[first[count != 2][0]]].mean(axis=0)

@@ -9,7 +9,7 @@ import numpy as np
 from heartwright.errors import InputError
 from heartwright.mesh import four_chambers
 from heartwright.mesh.raw import RawMesh
-from heartwright.mesh.spec import Biventricle, Ellipsoid, FourChambers, Nozzle, Slab, Strip, Tube
+from heartwright.mesh.spec import Biventricle, Ellipsoid, FourChambers, LeftEllipsoid, Nozzle, Slab, Strip, Tube
 
 Shape = Ellipsoid | Biventricle | FourChambers | Slab | Strip | Tube | Nozzle
 Regions = dict[str, list[int]]  # volumes of gmsh by the name of the region
@@ -120,6 +120,8 @@ def _set_sizes(gmsh, shape: Shape) -> None:
         _in_bricks(gmsh.model, shape.size)
     if shape.type == "four_chambers":
         _finer_above(gmsh, shape)
+    if shape.type == "ellipsoid" and shape.apex_size:
+        _graded_to_apex(gmsh, shape, shape.apex_size)
 
 
 def _in_bricks(model, size: float) -> None:
@@ -145,6 +147,16 @@ def _finer_above(gmsh, shape: FourChambers) -> None:
     field.setAsBackgroundMesh(box)
 
 
+def _graded_to_apex(gmsh, shape: Ellipsoid, apex_size: float) -> None:
+    """A cell size that goes linearly from that of the base to that of the apex."""
+    depth = shape.base_height + shape.length + shape.apex_wall
+    field = gmsh.model.mesh.field.add("MathEval")
+    gmsh.model.mesh.field.setString(field, "F", f"({shape.size} * (z + {depth}) - {apex_size} * z) / {depth}")
+    gmsh.model.mesh.field.setAsBackgroundMesh(field)
+    gmsh.option.setNumber("Mesh.MeshSizeMin", min(apex_size, shape.size))
+    gmsh.option.setNumber("Mesh.MeshSizeMax", max(apex_size, shape.size))
+
+
 def _solid_ellipsoid(occ, centre: tuple[float, ...], axes: tuple[float, ...]) -> tuple[int, int]:
     solid = (3, occ.addSphere(0, 0, 0, 1))
     occ.dilate([solid], 0, 0, 0, *axes)
@@ -156,7 +168,7 @@ def _above_base(occ, reach: float) -> tuple[int, int]:
     return (3, occ.addBox(-reach, -reach, 0, 2 * reach, 2 * reach, reach))
 
 
-def _left(shape: Ellipsoid | Biventricle) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+def _left(shape: LeftEllipsoid) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
     """Centre of the left ventricle, semi-axes of its endocardium and of its epicardium."""
     r, l, outer = shape.radius, shape.length, shape.radius + shape.wall
     return (0.0, 0.0, -shape.base_height), (r, r, l), (outer, outer, l + shape.apex_wall)

@@ -32,8 +32,10 @@ class Geometry:
     digest: sha256 of the checked input.
     cell_fields, point_fields: directions from the mesh file, rows for local cells and for local P1 dofs.
     regions, region: names of regions of the tissue -> their numbers, and the number of every local cell, 0 in none.
+    stored: heart coordinates from the mesh file by name, rows for local P1 dofs; empty where it has none.
     levels, parent_cells: how often it was refined, and the local parent cell of every local cell.
     part_of, parent_vertices: the heart that this is a part of, if it is one, and the dof there of every local P1 dof.
+    coarser: the mesh before the last refinement, and its local cell that every local cell is a part of.
     """
 
     def __init__(
@@ -58,12 +60,14 @@ class Geometry:
         self._node = np.zeros(self.n_vertices, dtype=np.int64)
         self._node[self.V1.dofmap.list] = mesh.geometry.dofmap
         self.input_vertex = input_vertex_of_node[self._node]
+        self.coarser: tuple[dmesh.Mesh, np.ndarray] | None = None
         self.regions: dict[str, int] = {}
         self.region = np.zeros(len(mesh.geometry.dofmap), dtype=np.int32)
         self.part_of: Geometry | None = None
         self.parent_vertices: np.ndarray | None = None
         self.cell_fields: dict[str, np.ndarray] = {}
         self.point_fields: dict[str, np.ndarray] = {}
+        self.stored: dict[str, np.ndarray] = {}
 
     def gathered_cells(self, values: np.ndarray) -> np.ndarray | None:
         """Rows of local cells (n_cells, ...) in the order of the input, on rank 0; of unrefined meshes. Collective."""
@@ -107,10 +111,10 @@ class Geometry:
 
     @functools.cached_property
     def coordinates(self) -> "Coordinates":
-        """Transmural, apicobasal and rotational coordinates, computed when first asked for. Collective."""
+        """Transmural, apicobasal and rotational coordinates: stored ones, or computed at first use. Collective."""
         from heartwright.mesh import coordinates
 
-        return coordinates.compute(self)
+        return coordinates.restored(self) if self.stored else coordinates.compute(self)
 
     def tag(self, name: str) -> int:
         """The facet tag of a surface; InputError naming those there are."""
@@ -159,6 +163,11 @@ class Geometry:
             raise InputError(f"mesh: '{name}' bounds no cavity; those that do: {', '.join(self.rims) or 'none'}")
         return name
 
+    def quadratic_unknowns(self) -> int:
+        """Numbers that make a quadratic vector field: three at every vertex and edge. Collective."""
+        self.mesh.topology.create_entities(1)
+        return 3 * sum(self.mesh.topology.index_map(dim).size_global for dim in (0, 1))
+
     def refined(self, levels: int) -> "Geometry":
         """The mesh with every tetrahedron split into 8, `levels` times, each rank keeping the children of its cells.
 
@@ -170,10 +179,12 @@ class Geometry:
         vertex = np.zeros(len(self.mesh.geometry.x), dtype=np.int64)
         vertex[self._node] = self.input_vertex
         for _ in range(levels):
+            coarser = mesh
             mesh, vertex, facets, into = refine.split(mesh, vertex, facets)
             parents = parents[into]
         deeper = self.levels + levels
         child = Geometry(mesh, facets, self.names, self.rims, vertex, self.notes, self.digest, deeper, parents)
+        child.coarser = coarser, into
         child.regions, child.region = self.regions, self.region[parents]
         child.cell_fields = {name: values[parents] for name, values in self.cell_fields.items()}
         if self.point_fields:
@@ -209,7 +220,9 @@ def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
     raw = None
     with together(comm):
         if comm.rank == 0:
-            raw = fields.only_directions(prepare(spec), spec.fibres)
+            raw = fields.only_needed(prepare(spec), spec.fibres)
+            if comm.size > len(raw.cells):
+                raise InputError(f"mesh: {comm.size} ranks for {len(raw.cells)} tetrahedra: use fewer")
     return distribute(raw, comm)
 
 
@@ -232,7 +245,9 @@ def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
     geometry.regions = {name: i for i, name in enumerate(of_tissue, 1)}
     geometry.region = _scattered(comm, {"region": raw.region} if raw else {}, original)["region"]
     geometry.cell_fields = _scattered(comm, raw.cell_fields if raw else {}, original)
-    geometry.point_fields = _scattered(comm, raw.point_fields if raw else {}, geometry.input_vertex)
+    on_points = _scattered(comm, raw.point_fields if raw else {}, geometry.input_vertex)
+    geometry.stored = {name: on_points.pop(name) for name in fields.COORDINATES if name in on_points}
+    geometry.point_fields = on_points
     return geometry
 
 

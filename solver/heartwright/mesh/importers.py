@@ -1,18 +1,20 @@
-"""Mesh files: tagged tetrahedra or closed surfaces from any format, brought to mm under our names."""
+"""Mesh files: tagged tetrahedra, closed surfaces or images of labels from any format, in mm under our names."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from heartwright.errors import InputError, did_you_mean
-from heartwright.mesh import labels
-from heartwright.mesh.formats import carp, dolfin, foreign, native, tetgen, vtkpoly, vtkxml, xdmf
+from heartwright.mesh import image, labels
+from heartwright.mesh.formats import carp, dolfin, foreign, native, nifti, tetgen, vtkpoly, vtkxml, xdmf
 from heartwright.mesh.formats.contents import Contents
 from heartwright.mesh.quality import count
 from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.spec import UNIT, MeshSpec
 
+Found = TypeVar("Found")
 OUR_NAMES = ("lv_endo", "rv_endo", "la_endo", "ra_endo", "epi", "base")
 
 READERS: dict[str, Callable[[Path], Contents]] = {
@@ -21,7 +23,7 @@ READERS: dict[str, Callable[[Path], Contents]] = {
     **dict.fromkeys((".vtu", ".vtp"), vtkxml.read),
     **dict.fromkeys((".xdmf", ".xmf"), xdmf.read),
     **dict.fromkeys((".pts", ".elem", ".lon", ".surf"), carp.read),
-    **dict.fromkeys((".node", ".ele", ".face"), tetgen.read),
+    **dict.fromkeys((".node", ".ele", ".face", ".smesh"), tetgen.read),
     **dict.fromkeys((".h5", ".hdf5"), lambda path: native.read(path) if native.is_ours(path) else dolfin.read(path)),
 }
 
@@ -29,8 +31,10 @@ READERS: dict[str, Callable[[Path], Contents]] = {
 def read(spec: MeshSpec) -> RawMesh:
     """The mesh of `spec.file` in mm with the surfaces of `spec.regions`; InputError where it cannot be read.
 
-    A file of triangles alone gives a RawMesh without cells, to be filled (see fill.py).
+    A file of triangles alone, or an image, gives a RawMesh without cells, to be filled (see fill.py).
     """
+    if nifti.is_image(spec.file):
+        return image.tissue(voxels(spec), spec)
     raw = tagged(contents(spec), spec)
     unit = spec.unit or ("mm" if raw.ours else None)
     if unit is None:
@@ -51,18 +55,34 @@ def contents(spec: MeshSpec) -> Contents:
     return found
 
 
+def voxels(spec: MeshSpec) -> nifti.Image:
+    """The image `spec.file`; InputError where it cannot be read, or further files are given."""
+    if spec.also or spec.tags:
+        raise InputError(f"mesh.file: {Path(spec.file).name} is an image, which `also` and `tags` do not go with")
+    return _opened(Path(spec.file), "mesh.file", nifti.read)
+
+
 def _contents(path: Path, key: str) -> Contents:
     if path.suffix.lower() not in READERS:
-        raise InputError(f"{key}: {path.name}: cannot read '{path.suffix}' files; expected {', '.join(READERS)}")
+        known = ", ".join((*READERS, *nifti.SUFFIXES))
+        raise InputError(f"{key}: {path.name}: cannot read '{path.suffix}' files; expected {known}")
+    return _opened(path, key, READERS[path.suffix.lower()])
+
+
+def _opened(path: Path, key: str, reader: Callable[[Path], Found]) -> Found:
+    """What a reader finds in a file; InputError where it finds nothing it can follow."""
     if not path.is_file():
         raise InputError(f"{key}: there is no file {path}")
     try:
-        return READERS[path.suffix.lower()](path)
+        return reader(path.resolve())  # of a link, the files beside what it points to
+    except InputError:
+        raise
     except Exception as reason:
         text = str(reason) or type(reason).__name__
         if isinstance(reason, LookupError | TypeError | AttributeError):  # a reader that lost its way
             text = f"its structure cannot be followed ({type(reason).__name__}: {text})"
-        raise InputError(f"{key}: {path.name} is damaged or not a {path.suffix} mesh: {text}") from None
+        kind = "an image of labels" if nifti.is_image(path.name) else f"a {path.suffix} mesh"
+        raise InputError(f"{key}: {path.name} is damaged or not {kind}: {text}") from None
 
 
 def tagged(found: Contents, spec: MeshSpec) -> RawMesh:
@@ -84,6 +104,7 @@ def tagged(found: Contents, spec: MeshSpec) -> RawMesh:
         cell_fields=_fields(found.data["tetra"]),
         point_fields=_fields(found.point_data),
         ours=found.ours,
+        coordinates_of=found.coordinates_of,
         regions=regions,
         region=region,
     )

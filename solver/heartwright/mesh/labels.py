@@ -3,7 +3,7 @@
 import numpy as np
 
 from heartwright.errors import InputError, did_you_mean
-from heartwright.mesh import surface
+from heartwright.mesh import shape, surface
 from heartwright.mesh.formats.contents import Contents
 from heartwright.mesh.raw import RawMesh
 
@@ -44,14 +44,20 @@ def labelled(raw: RawMesh, found: Contents, wanted: str | None) -> RawMesh:
     corners share, or the middle of three. Without any label the faces between sharp edges are numbered by decreasing
     area.
     """
-    if wanted and not any(wanted in data for data in (*found.data.values(), found.point_data)):
+    named = any(wanted in data for data in (*found.data.values(), found.point_data))
+    if wanted and not named and wanted != shape.TAGS:
         names = {name for data in (*found.data.values(), found.point_data) for name in data}
         raise InputError(f"mesh.tags: {raw.source} has no field '{wanted}'{did_you_mean(wanted, names)}")
-    if raw.facet_tags.any():
+    by_shape = wanted == shape.TAGS and not named
+    if raw.facet_tags.any() and not by_shape:
         return raw
     triangles = outside(raw)
     if not _usable(raw.points, triangles):  # what is wrong is for the checks to say
         return raw
+    if by_shape:
+        tags, names = shape.faces(raw.points, triangles, raw.source)
+        told = f"told the surfaces of {raw.source} apart by what they face"
+        return raw.but(told, facets=triangles, facet_tags=tags, labels=names)
     likely = {k: v for k, v in found.point_data.items() if v.dtype.kind in "iub" or k in (wanted, *KNOWN)}
     name = field(likely, wanted, raw.source)
     names = dict(enumerate(found.sets, 1))

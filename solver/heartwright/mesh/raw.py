@@ -13,7 +13,8 @@ class RawMesh:
     region (m,): of which of the named `regions` each cell is, counted from 1; 0 in none. `source` is what messages call
     it (a file name or a generator); `labels` are the names the file itself gives its tags; `notes` tell what was
     repaired on the way. `cell_fields` and `point_fields` are what the file says on its cells (m, ...) and points (n,
-    ...), such as fibres. `ours`: it comes from a file that we wrote.
+    ...), such as fibres. `ours`: it comes from a file that we wrote. `coordinates_of` is the digest of the mesh that
+    the heart coordinates among its point fields were computed on.
     """
 
     points: np.ndarray
@@ -27,6 +28,7 @@ class RawMesh:
     cell_fields: dict[str, np.ndarray] = field(default_factory=dict)
     point_fields: dict[str, np.ndarray] = field(default_factory=dict)
     ours: bool = False
+    coordinates_of: str = ""
     regions: tuple[str, ...] = ()
     region: np.ndarray | None = None
 

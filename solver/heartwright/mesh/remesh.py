@@ -59,7 +59,7 @@ def _meshed(raw: RawMesh, points: np.ndarray, boundary: np.ndarray, tags: np.nda
     Specks, as ragged tags leave them along a rim, first join the neighbour they share most with.
     """
     different, number = np.unique(tags, return_inverse=True)
-    patch = _without_specks(points, boundary, number + 1, SPECK * size**2)
+    patch = without_specks(points, boundary, number + 1, SPECK * size**2)
     with session() as gmsh:
         try:
             _draw(gmsh.model, points, boundary, patch)
@@ -147,7 +147,7 @@ def _walk(start: int, first: int, edge: np.ndarray, at: dict[int, list[int]], do
     return np.array(line)
 
 
-def _without_specks(points: np.ndarray, triangles: np.ndarray, patch: np.ndarray, area: float) -> np.ndarray:
+def without_specks(points: np.ndarray, triangles: np.ndarray, patch: np.ndarray, area: float) -> np.ndarray:
     """Patches with their connected pieces smaller than `area` given to the neighbour with the longest common border."""
     patch = patch.copy()
     a, b, edge = surface.neighbours(triangles, len(points))

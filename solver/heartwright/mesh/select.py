@@ -18,6 +18,7 @@ from heartwright.mesh.where import (
     WhereAHA,
     WhereBox,
     WhereCoordinates,
+    WhereLine,
     WhereNear,
     WhereRegion,
     WhereSphere,
@@ -36,10 +37,10 @@ def select(geometry: Geometry, where: Where) -> np.ndarray:
     if isinstance(where, str):
         return _surface(geometry, where)
     if isinstance(where, WhereRegion):
-        return _nodes_of(geometry, region_cells(geometry, where))
+        return nodes_of_cells(geometry, region_cells(geometry, where))
     if isinstance(where, WhereNear):
         return _around(geometry, where)
-    if isinstance(where, WhereSphere | WhereBox):
+    if isinstance(where, WhereLine | WhereSphere | WhereBox):
         return _nearby(geometry, where)
     if isinstance(where, WhereAHA):
         return _segments(geometry, where)
@@ -71,8 +72,8 @@ def region_cells(geometry: Geometry, where: WhereRegion) -> np.ndarray:
     return np.isin(geometry.region, [geometry.regions[name] for name in where.region])
 
 
-def _nodes_of(geometry: Geometry, cells: np.ndarray) -> np.ndarray:
-    """The nodes (n_vertices,) of some local cells of all ranks. Collective."""
+def nodes_of_cells(geometry: Geometry, cells: np.ndarray) -> np.ndarray:
+    """Which local P1 dofs (n_vertices,) belong to one of the `cells` (bool, local) of any rank. Collective."""
     mark = la.vector(geometry.V1.dofmap.index_map)
     mark.array[geometry.V1.dofmap.list[cells]] = 1.0
     mark.scatter_reverse(la.InsertMode.add)  # a node may belong to the region only through a cell of another rank
@@ -98,10 +99,12 @@ def _around(geometry: Geometry, where: WhereNear) -> np.ndarray:
     return distance <= where.within + SLACK
 
 
-def _nearby(geometry: Geometry, where: WhereSphere | WhereBox) -> np.ndarray:
-    """Nodes at distance zero from a ball or a box."""
+def _nearby(geometry: Geometry, where: WhereLine | WhereSphere | WhereBox) -> np.ndarray:
+    """Nodes at distance zero from a ball, a box or the surroundings of a line."""
     points = geometry.points
-    if isinstance(where, WhereSphere):
+    if isinstance(where, WhereLine):
+        distance = _from_line(points, np.array(where.line)) - where.radius
+    elif isinstance(where, WhereSphere):
         distance = np.linalg.norm(points - np.array(where.sphere.centre), axis=1) - where.sphere.radius
     else:
         beyond = np.maximum(np.array(where.box.lower) - points, points - np.array(where.box.upper))
@@ -111,6 +114,14 @@ def _nearby(geometry: Geometry, where: WhereSphere | WhereBox) -> np.ndarray:
         nearest, gap = _nearest(geometry, distance)
         raise InputError(f"where: no node in {_told(where)}; the nearest, at {nearest}, is {gap:.3g} mm outside")
     return inside
+
+
+def _from_line(points: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """Distance (n,) of points to the nearest of the segments between successive points of a line (k, 3)."""
+    a, d = line[:-1], np.diff(line, axis=0)
+    away = points[:, None] - a
+    share = np.clip(np.sum(away * d, axis=2) / np.maximum(np.sum(d * d, axis=1), 1e-300), 0.0, 1.0)
+    return np.linalg.norm(away - share[..., None] * d, axis=2).min(axis=1)
 
 
 def _segments(geometry: Geometry, where: WhereAHA) -> np.ndarray:

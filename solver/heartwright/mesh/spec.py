@@ -15,21 +15,18 @@ TagOrName = int | str
 Regions = Annotated[dict[str, TagOrName | tuple[TagOrName, ...]], BeforeValidator(lambda given: given or {})]
 
 
-class Ellipsoid(Spec):
-    """A left ventricle: the layer between two ellipsoids about the z axis, cut flat at z = 0, apex at the bottom.
+class LeftEllipsoid(Spec):
+    """The wall between two ellipsoids about the z axis, cut flat at z = 0, apex at the bottom.
 
-    Both ellipsoids are centred `base_height` below the base. Defaults: an adult heart without load, cavity 80 mL.
-    Land 2015 (doi:10.1098/rspa.2015.0641): radius 7, length 17, wall 3, apex_wall 3, base_height 5 mm.
-    Surfaces: lv_endo, epi, base.
+    Both are centred `base_height` below the base. Defaults: an adult heart without load, cavity 80 mL.
     """
 
-    type: Literal["ellipsoid"] = "ellipsoid"
+    type: str
     radius: Positive = 22.0
     length: Positive = 58.0
     wall: Positive = 10.0
     apex_wall: Positive = 8.0
     base_height: Annotated[Length, Field(ge=0)] = 14.0
-    size: Positive = 5.0
 
     @model_validator(mode="after")
     def _base_cuts_the_cavity(self):
@@ -38,19 +35,26 @@ class Ellipsoid(Spec):
         return self
 
 
-class Biventricle(Spec):
-    """Two ventricles: a left ellipsoid, and a right one that is a larger ellipsoid beside it, minus the left.
+class Ellipsoid(LeftEllipsoid):
+    """A left ventricle; surfaces lv_endo, epi, base.
 
-    The left one is as in `Ellipsoid`. The right cavity has the semi-axes rv_across (x, away from the left ventricle),
-    rv_along (y) and rv_length (z) about a centre moved by `rv_offset` along x. Surfaces: lv_endo, rv_endo, epi, base.
+    Edges are `size` long at the base and `apex_size` at the apex (the same unless given), linear in the height between.
+    Land 2015 (doi:10.1098/rspa.2015.0641): radius 7, length 17, wall 3, apex_wall 3, base_height 5 mm.
+    """
+
+    type: Literal["ellipsoid"] = "ellipsoid"
+    size: Positive = 5.0
+    apex_size: Positive | None = None
+
+
+class Biventricle(LeftEllipsoid):
+    """Two ventricles: the left one, and a right one that is a larger ellipsoid beside it, minus the left.
+
+    The right cavity has the semi-axes rv_across (x, away from the left ventricle), rv_along (y) and rv_length (z) about
+    a centre moved by `rv_offset` along x. Surfaces: lv_endo, rv_endo, epi, base.
     """
 
     type: Literal["biventricle"] = "biventricle"
-    radius: Positive = 22.0
-    length: Positive = 58.0
-    wall: Positive = 10.0
-    apex_wall: Positive = 8.0
-    base_height: Annotated[Length, Field(ge=0)] = 14.0
     rv_across: Positive = 42.0
     rv_along: Positive = 38.0
     rv_length: Positive = 54.0
@@ -60,8 +64,8 @@ class Biventricle(Spec):
 
     @model_validator(mode="after")
     def _right_ventricle_fits(self):
-        if self.base_height >= min(self.length, self.rv_length):
-            raise ValueError("base_height must be smaller than length and rv_length: the base has to cut both cavities")
+        if self.base_height >= self.rv_length:
+            raise ValueError("base_height must be smaller than rv_length: the base plane has to cut both cavities")
         if self.rv_offset + self.rv_across <= self.radius + self.wall:
             raise ValueError("the right cavity lies inside the left wall: increase rv_offset or rv_across")
         if self.rv_offset - self.rv_across - self.rv_wall <= -(self.radius + self.wall):
@@ -208,15 +212,17 @@ Generator = Annotated[
 class MeshSpec(Spec):
     """The tissue: a tagged mesh file with its unit and regions, or a generated shape.
 
-    file: tetrahedra with tagged surfaces, or a closed tagged surface, which is filled; any format of importers.py.
+    file: tetrahedra with tagged surfaces, a closed tagged surface, or an image of labels (NIfTI), which are filled; any
+        format of importers.py.
     also: further files about the same points, whose triangles, tags and fields are added.
     tags: which field of the file holds the tags, on its triangles, its points or its tetrahedra; found by itself
-        where only one can.
-    tissues: our names of regions of the tissue (lv, rv, la, ra, valves) -> the tag or tags of their tetrahedra; those
-        without a name are then left out. Without it all are used, under the names that the file gives them, or
-        region_1, region_2, … by their tags.
+        where only one can; `shape`: by what a surface without labels faces (shape.py).
+    tissues: our names of regions of the tissue (lv, rv, la, ra, valves) -> the tag or tags of their tetrahedra, or of
+        the voxels of an image; those without a name are then left out. Without it all are used, under the names that
+        the file gives them, or region_1, region_2, … by their tags.
     regions: our surface names (lv_endo, rv_endo, epi, base) -> the tag or tags they have in the file, as numbers or
-        by the names that the file gives them; left out, the file's own names are used where they are ours.
+        by the names that the file gives them; left out, the file's own names are used where they are ours. Of an
+        image: the labels of the blood behind every surface.
     size: remesh a file from its surface at this edge length.
     fix: repairs that must be asked for: `orientation` turns inverted cells round (they can also mean a folded mesh),
         `slivers` remeshes from the surface, at its own edge length unless `size` is given, where cells are nearly flat.
@@ -242,7 +248,8 @@ class MeshSpec(Spec):
     def _one_source(self):
         if (self.file is None) == (self.generate is None):
             raise ValueError("give either `file` (with `unit`) or `generate`, not both and not neither")
-        if self.file is not None and self.unit is None and not self.file.endswith(".h5"):  # ours know theirs
+        knows_its_unit = self.file is None or self.file.endswith((".h5", ".nii", ".nii.gz"))
+        if self.unit is None and not knows_its_unit:
             raise ValueError("a mesh file needs its `unit`: mm, cm, m or um")
         if self.file is None and (
             self.also or self.unit or self.tags or self.tissues or self.regions or self.size or self.fix

@@ -4,15 +4,18 @@ A surface S of area A, its triangles pointing out of the tissue, is closed by a 
 With V the volume so enclosed, V / A^1.5 is positive for an epicardium, which bulges outwards, and negative for an
 endocardium, whose triangles point into the cavity. The base lies between: it touches the epicardium and a larger
 endocardium. What touches neither but an endocardium, as a right septum with a tag of its own, lines the same cavity. Of
-the cavities the rounder one, 36 π V² / A³ being 1 for a sphere, is the left ventricle's.
+the cavities the rounder one, 36 π V² / A³ being 1 for a sphere, is the left ventricle's. Where neither tags nor sharp
+edges part the surfaces, what they face does (shape.py).
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from heartwright.errors import InputError
-from heartwright.mesh import importers, surface
+from heartwright.mesh import importers, shape, surface
+from heartwright.mesh.formats import nifti
 from heartwright.mesh.labels import outside
 from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.remesh import tags_on
@@ -72,20 +75,31 @@ class Proposal:
 
 def propose(spec: MeshSpec) -> Proposal:
     """Unit and regions that the shape of a file's surface suggests; InputError where it suggests none."""
-    raw = importers.tagged(importers.contents(spec), spec)
-    proposed, faces = regions(raw)
+    if nifti.is_image(spec.file):
+        raise InputError(f"mesh.regions: {spec.file} is an image: the labels of tissue and blood have to be given")
+    found, given = importers.contents(spec), []
+    raw = importers.tagged(found, spec)
+    try:
+        proposed, faces = regions(raw)
+    except InputError:
+        if spec.tags:
+            raise
+        given = [("tags", shape.TAGS)]  # neither tags nor sharp edges tell its surfaces apart
+        raw = importers.tagged(found, spec.replace(tags=shape.TAGS))
+        proposed = {name: [tag] for tag, name in raw.labels.items()}
+        faces = {tag: _face(raw.points, raw.facets[raw.facet_tags == tag]) for tag in raw.labels}
     name_of = dict.fromkeys(faces, "unused") | {tag: name for name, tags in proposed.items() for tag in tags}
     lines = [f"{raw.source}: surfaces by area"]
     for tag, face in sorted(faces.items(), key=lambda item: -item[1].area):
-        label, shape = raw.labels.get(tag, ""), "bulges" if face.bulge > FLAT else "is hollow"
-        shape = "is flat" if abs(face.bulge) <= FLAT else shape
+        label, form = raw.labels.get(tag, ""), "bulges" if face.bulge > FLAT else "is hollow"
+        form = "is flat" if abs(face.bulge) <= FLAT else form
         lines.append(
-            f"  {tag} {label}".rstrip() + f": {face.triangles} triangles, {shape} ({face.bulge:+.3f}): {name_of[tag]}"
+            f"  {tag} {label}".rstrip() + f": {face.triangles} triangles, {form} ({face.bulge:+.3f}): {name_of[tag]}"
         )
     volume = abs(sum(faces[tag].volume for tag in proposed["lv_endo"]))
     low, high = spec.cavity_volumes
     units = [unit for unit, factor in UNIT.items() if low <= volume * factor**3 <= high]
-    given = [("unit", unit) for unit in units[:1]]
+    given += [("unit", unit) for unit in units[:1]]
     given.append(("regions", "{" + ", ".join(f"{name}: {tags}" for name, tags in proposed.items()) + "}"))
     lines += ["proposed:", "mesh:", f"  file: {spec.file}", *(f"  {key}: {text}" for key, text in given)]
     return Proposal(given, lines)
@@ -93,6 +107,8 @@ def propose(spec: MeshSpec) -> Proposal:
 
 def inventory(spec: MeshSpec) -> list[str]:
     """What a file holds, in its own unit and tags, one line each."""
+    if nifti.is_image(spec.file):
+        return _voxels(spec)
     found = importers.contents(spec)
     raw = importers.tagged(found, spec)
     low, high = (" ".join(f"{x:.5g}" for x in bound(raw.points, axis=0)) for bound in (np.min, np.max))
@@ -110,6 +126,16 @@ def inventory(spec: MeshSpec) -> list[str]:
     for where, data in (("tetrahedra", cells), ("triangles", found.data["triangle"]), ("points", found.point_data)):
         lines += [f"on {where}: '{name}' {_range(values)}" for name, values in sorted(data.items())]
     return [*lines, *raw.notes]
+
+
+def _voxels(spec: MeshSpec) -> list[str]:
+    found = importers.voxels(spec)
+    sides = np.linalg.norm(found.affine[:3, :3], axis=0)
+    size, side = (" x ".join(f"{x:.4g}" for x in values) for values in (found.labels.shape, sides))
+    return [
+        f"{Path(spec.file).name}: {size} voxels of {side} {found.unit or '(it does not say the unit)'}",
+        f"labels: {found.inventory()}",
+    ]
 
 
 def _range(values: np.ndarray) -> str:

@@ -41,6 +41,11 @@ def boundary_faces(cells: np.ndarray, n_points: int) -> np.ndarray:
     return faces[np.sort(first[count == 1])]
 
 
+def edges_of(triangles: np.ndarray) -> np.ndarray:
+    """All edges of all triangles (3 k, 2), edge i of triangle j in row 3 j + i, as the triangle runs through it."""
+    return triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
+
+
 def find(triangles: np.ndarray, among: np.ndarray, n_points: int) -> tuple[np.ndarray, np.ndarray]:
     """Row of `among` with the same corners as each of `triangles` in any order, and whether there is one."""
     if len(among) == 0:
@@ -60,7 +65,7 @@ def oriented_like(triangles: np.ndarray, reference: np.ndarray, n_points: int) -
 
 def neighbours(triangles: np.ndarray, n_points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of triangles with a common edge, and that edge (e, 2), its lower vertex first."""
-    edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    edges = np.sort(edges_of(triangles), axis=1)
     keys = edges[:, 0] * n_points + edges[:, 1]
     order = np.argsort(keys, kind="stable")
     same = np.flatnonzero(keys[order][1:] == keys[order][:-1])
@@ -104,7 +109,7 @@ def _along(triangles: np.ndarray, edge: np.ndarray) -> np.ndarray:
 
 def rim_edges(triangles: np.ndarray) -> np.ndarray:
     """Directed edges (e, 2) with a triangle of the oriented surface on their left side only."""
-    edges = triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
+    edges = edges_of(triangles)
     n = int(edges.max(initial=0)) + 1
     forward, backward = edges[:, 0] * n + edges[:, 1], edges[:, 1] * n + edges[:, 0]
     return edges[~np.isin(forward, backward)]

@@ -100,6 +100,13 @@ class WhereBox(Spec):
     box: Box
 
 
+class WhereLine(Spec):
+    """`{line: [[0 mm, 0 mm, 0 mm], [9 mm, 0 mm, 0 mm]], radius: 3 mm}`: nodes that near to a chain of segments."""
+
+    line: Annotated[tuple[Point, ...], Field(min_length=2)]
+    radius: Radius
+
+
 class WhereNear(Spec):
     """`{near: base, within: 6 mm}`: nodes at most so far from a node of a tagged surface (e.g. the fibrous annuli)."""
 
@@ -166,8 +173,9 @@ def _kind(value: Any) -> str | None:
     if isinstance(value, str):
         return "name"
     if isinstance(value, dict):
-        return next((key for key in ("region", "near", "sphere", "box", "aha") if key in value), "coordinates")
-    kinds = {WhereRegion: "region", WhereNear: "near", WhereSphere: "sphere", WhereBox: "box", WhereAHA: "aha"}
+        return next((key for key in ("region", "near", "line", "sphere", "box", "aha") if key in value), "coordinates")
+    kinds = {WhereRegion: "region", WhereNear: "near", WhereLine: "line", WhereSphere: "sphere", WhereBox: "box"}
+    kinds |= {WhereAHA: "aha"}
     return "coordinates" if isinstance(value, WhereCoordinates) else kinds.get(type(value))
 
 
@@ -175,6 +183,7 @@ Where = Annotated[
     Annotated[Name, Tag("name")]
     | Annotated[WhereRegion, Tag("region")]
     | Annotated[WhereNear, Tag("near")]
+    | Annotated[WhereLine, Tag("line")]
     | Annotated[WhereSphere, Tag("sphere")]
     | Annotated[WhereBox, Tag("box")]
     | Annotated[WhereAHA, Tag("aha")]
@@ -182,8 +191,8 @@ Where = Annotated[
     Discriminator(
         _kind,
         custom_error_type="where",
-        custom_error_message="expected `all`, a surface name, {region: ...}, {near: ..., within: ...}, {sphere: ...}, "
-        "{box: ...}, {aha: [...]} "
+        custom_error_message="expected `all`, a surface name, {region: ...}, {near: ..., within: ...}, "
+        "{line: [...], radius: ...}, {sphere: ...}, {box: ...}, {aha: [...]} "
         "or {chamber: ..., layer: ..., apicobasal: ..., rotation: ...}",
     ),
 ]

@@ -97,9 +97,8 @@ class Kernel:
         row = self._input_row(name)
         for array, value in ((self._begin, begin), (self._end, end)):
             array[row, : self.n] = value
-            array[row, self.n :] = (
-                array[row, self.n - 1] if self.n else 0.0
-            )  # lanes of padding compute something harmless
+            # lanes of padding compute something harmless
+            array[row, self.n :] = array[row, self.n - 1] if self.n else 0.0
 
     def step(self, t: float, dt: float, substeps: int = 1) -> None:
         """Advance all lanes from `t` to `t + dt` [ms] in `substeps` equal steps."""
@@ -164,7 +163,6 @@ def _compile(source: str, name: str, comm) -> ctypes.CDLL:
     if hasattr(library, "heartwright_tabulate"):
         library.heartwright_table_size.argtypes, library.heartwright_table_size.restype = [], size
         library.heartwright_tabulate.argtypes, library.heartwright_tabulate.restype = [real, pointer], None
-    library.heartwright_step.restype = library.heartwright_watched_step.restype = (
-        library.heartwright_outputs.restype
-    ) = None
+    for function in (library.heartwright_step, library.heartwright_watched_step, library.heartwright_outputs):
+        function.restype = None
     return library

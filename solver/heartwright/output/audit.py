@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from heartwright.errors import StorageError
-from heartwright.files import storing, write_atomically
+from heartwright.files import LOCK, storing, write_atomically
 
 NAME = "audit.jsonl"
-APART = {NAME, ".lock"}  # not among the files of a run
+APART = {NAME, LOCK}  # not among the files of a run
 CLOSING = {"ended", "rewritten"}  # events that hold the digests of all files
 
 

@@ -127,6 +127,7 @@ class Fields:
         """Lay out the file with all datasets it does not have yet; nothing is written into them."""
         partial = self.h5.with_suffix(".h5.partial")
         with storing(self.h5):
+            partial.unlink(missing_ok=True)  # of a run that was killed right here
             if self.h5.exists():
                 shutil.copyfile(self.h5, partial)
             layout.allocate(partial, self._shapes(), {"axes": self.axes})
@@ -162,12 +163,10 @@ class Fields:
 
 def read(path: Path, frame: int) -> dict[str, np.ndarray]:
     """Points, cells and all fields of one frame (negative counts from the end of those listed), on one process."""
-    import xml.etree.ElementTree as ElementTree
-
-    times = [float(e.get("Value")) for e in ElementTree.parse(path.with_suffix(".xdmf")).iter("Time")]  # noqa: S314
-    index = range(len(times))[frame]
+    listed = times(path)
+    index = range(len(listed))[frame]
     with h5py.File(path.with_suffix(".h5"), "r", locking=False) as file:
-        data = {"time": np.array(times[index]), "points": file["points"][()], "cells": file["cells"][()]}
+        data = {"time": np.array(listed[index]), "points": file["points"][()], "cells": file["cells"][()]}
         data["axes"] = file.attrs["axes"]
         for name, node in file.items():
             if isinstance(node, h5py.Group):

@@ -5,6 +5,9 @@ import numpy as np
 Series = dict[str, np.ndarray]
 Metric = dict[str, float | str]
 
+# Strains of the left ventricle, and the stretches they come from.
+STRAINS = {"gls": "longitudinal", "gcs": "circumferential", "grs": "radial", "wall_thickening": "thickness"}
+
 
 def of_last_beat(series: Series, period: float) -> dict[str, Metric]:
     """Volumes, pressures and rates of the last whole beat, or of all there is if that is less than one.
@@ -15,15 +18,19 @@ def of_last_beat(series: Series, period: float) -> dict[str, Metric]:
     """
     if not len(series["time"]):
         return {}
-    beat = _last_beat(series, period)
+    beat = last_beat(series, period)
     found: dict[str, Metric] = {}
     for side in ("lv", "rv"):
         if f"{side}_volume" in beat:
             found |= _ventricle(side, beat)
     if "arterial_pressure" in beat:
         found |= _arteries(beat, period)
-    if leads := [beat[name] for name in beat if name.startswith("ecg_")]:
-        found |= _ecg(beat["time"], np.array(leads).T)
+    if leads := {name.removeprefix("ecg_"): beat[name] for name in beat if name.startswith("ecg_")}:
+        found |= _ecg(beat["time"], leads)
+    if "lv_twist" in beat:
+        found |= _strains(beat)
+    if "reentry_cycle_length" in series:
+        found["reentry_cycle_length"] = {"value": float(series["reentry_cycle_length"][-1]), "unit": "ms"}
     if "blood_volume" in series:
         blood = series["blood_volume"]
         found["volume_error"] = {"value": float(np.max(abs(blood / blood[0] - 1))), "unit": "1"}
@@ -71,12 +78,29 @@ def t_wave(times: np.ndarray, leads: np.ndarray) -> tuple[float, float]:
     return float(t[peak]), float(t[steepest] - power[steepest] / slope.min())
 
 
-def _ecg(times: np.ndarray, leads: np.ndarray) -> dict[str, Metric]:
-    """QRS and QT duration, J point to T peak, T peak to T end."""
-    begin, qrs = _qrs(times, leads)
-    peak, end = t_wave(times, leads)
+def qrs_axis(times: np.ndarray, I: np.ndarray, aVF: np.ndarray, begin: float, duration: float) -> float:
+    """Direction [deg] of the QRS complex in the frontal plane: 0 to the left, 90 to the feet.
+
+    atan2(2/√3 A(aVF), A(I)), A the area of a lead over QRS above the level it has at its begin; the factor is that of
+    Goldberger's lead, which is √3/2 as long as Einthoven's.
+    """
+    inside = (times >= begin) & (times <= begin + duration)
+    if inside.sum() < 2:
+        return float("nan")
+    across, down = (np.trapezoid(lead[inside] - lead[inside][0], times[inside]) for lead in (I, aVF))
+    return float(np.degrees(np.arctan2(2 / np.sqrt(3) * down, across)))
+
+
+def _ecg(times: np.ndarray, leads: dict[str, np.ndarray]) -> dict[str, Metric]:
+    """QRS and QT duration, J point to T peak, T peak to T end, and the axis of QRS."""
+    together = np.array(list(leads.values())).T
+    begin, qrs = _qrs(times, together)
+    peak, end = t_wave(times, together)
     values = {"qrs": qrs, "qt": end - begin, "jtp": peak - begin - qrs, "tpe": end - peak}
-    return {name: {"value": value, "unit": "ms"} for name, value in values.items()}
+    found: dict[str, Metric] = {name: {"value": value, "unit": "ms"} for name, value in values.items()}
+    if leads.keys() >= {"I", "aVF"}:
+        found["axis"] = {"value": qrs_axis(times, leads["I"], leads["aVF"], begin, qrs), "unit": "deg"}
+    return found
 
 
 def valve_order(series: Series) -> list[str]:
@@ -98,7 +122,8 @@ def isovolumic_drift(series: Series, side: str = "lv") -> float:
     return max((float(np.ptp(volume[a:b])) for a, b in edges.reshape(-1, 2)), default=0.0)
 
 
-def _last_beat(series: Series, period: float) -> Series:
+def last_beat(series: Series, period: float) -> Series:
+    """The rows of the last `period` [ms]."""
     end = series["time"][-1]
     rows = series["time"] > end - period - 1e-6
     return {name: column[rows] for name, column in series.items()}
@@ -123,6 +148,35 @@ def _loop_area(volume: np.ndarray, pressure: np.ndarray) -> float:
     """Work done in one loop, ∮ p dV by the shoelace rule; 1 mmHg mL = 1.333e-4 J."""
     area = np.sum(pressure * (np.roll(volume, -1) - np.roll(volume, 1))) / 2
     return float(-area * 1.33322387415e-4)
+
+
+def _strains(beat: Series) -> dict[str, Metric]:
+    """Strains, thickening, twist and torsion of the left ventricle at end-systole, from end-diastole on."""
+    diastole, systole = extremes(beat)
+    found = {}
+    for name, stretch in STRAINS.items():
+        column = beat[f"lv_{stretch}_stretch"]
+        found[name] = {"value": strain(column[diastole], column[systole]), "unit": "%"}
+    twist = float(beat["lv_twist"][systole] - beat["lv_twist"][diastole])
+    torsion = 10 * twist / float(beat["lv_slice_distance"][diastole])  # per mm to per cm
+    return found | {"twist": {"value": twist, "unit": "deg"}, "torsion": {"value": torsion, "unit": "deg/cm"}}
+
+
+def extremes(beat: Series) -> tuple[int, int]:
+    """Rows of end-diastole, the largest volume of the left ventricle, and of end-systole.
+
+    Systole ends where the aortic valve closes; the least volume, where it does not: what a closed valve leaks would
+    move that to the end of relaxation.
+    """
+    diastole = int(beat["lv_volume"].argmax())
+    is_open = beat["valve_aortic"] > 0.5
+    closes = np.flatnonzero(is_open[:-1] & ~is_open[1:]) + 1
+    return diastole, int(closes[-1]) if len(closes) else int(beat["lv_volume"].argmin())
+
+
+def strain(before, after) -> float:
+    """Change of length [%] between two stretches of the same muscle."""
+    return 100 * (float(after / before) - 1)
 
 
 def _arteries(beat: Series, period: float) -> dict[str, Metric]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from heartwright.output import fields, series
 
-BAR = {"color": "black", "vertical": True, "height": 0.5, "width": 0.1, "position_x": 0.84, "position_y": 0.25}
+BAR = {"color": "black", "vertical": True, "height": 0.6, "width": 0.4, "position_x": 0.3, "position_y": 0.2}
 BAR |= {"label_font_size": 14, "title_font_size": 13, "fmt": "%.0f"}
 SKIN = {"ambient": 0.35, "diffuse": 0.65, "smooth_shading": True, "split_sharp_edges": True}
 
@@ -29,7 +29,7 @@ def draw(folder: Path) -> list[Path]:
     if not (folder / "fields.xdmf").exists():
         return []
     offscreen("heartwright.output.pictures", folder, log=folder / "plots" / "pictures.log")
-    return [path for path in (activation_path(folder), beat_path(folder)) if path.exists()]
+    return [path for path in (activation_path(folder), network_path(folder), beat_path(folder)) if path.exists()]
 
 
 def offscreen(module: str, *arguments: Path, log: Path) -> None:
@@ -50,14 +50,16 @@ def activation_path(folder: Path) -> Path:
     return folder / "plots" / "activation.png"
 
 
+def network_path(folder: Path) -> Path:
+    return folder / "plots" / "purkinje.png"
+
+
 def beat_path(folder: Path) -> Path:
     return folder / "plots" / "beat.png"
 
 
 def activation_map(folder: Path) -> None:
     """Activation times on the heart from two sides and cut open, isochrones every 10 ms."""
-    import pyvista
-
     heart = _heart(fields.read(folder / "fields", -1))
     times = heart["activation"]
     heart["activation [ms]"] = times - np.nanmin(times)
@@ -68,22 +70,38 @@ def activation_map(folder: Path) -> None:
         "cmap": "turbo_r",
         "n_colors": int(span / 10),
         "nan_color": "#5a5a5a",
-        "scalar_bar_args": BAR,
     }
-    plotter = pyvista.Plotter(shape=(1, 3), off_screen=True, window_size=(1500, 560), border=False)
+    plotter = panels(3)
     for column, (shape, angle, title) in enumerate(
         ((heart, 60, "front"), (heart, 240, "back"), (cut_open(heart), 90, "cut open"))
     ):
         plotter.subplot(0, column)
-        plotter.add_mesh(shape.extract_surface(), show_scalar_bar=column == 2, **style, **SKIN)
+        plotter.add_mesh(shape.extract_surface(), show_scalar_bar=False, **style, **SKIN)
         look(plotter, heart, angle, title)
+    legend(plotter, 3, "activation [ms]")
     save(plotter, activation_path(folder))
+
+
+def network(folder: Path) -> None:
+    """The Purkinje network within the heart, with the times of its latest wave, from two sides."""
+    import pyvista
+
+    frame = fields.read(folder / "fields", -1)
+    heart, tree = _heart(frame), pyvista.read(folder / "purkinje.vtu")
+    tree.points = tree.points @ frame["axes"].T
+    tree["time after His [ms]"] = tree["activation"] - np.nanmin(tree["activation"])
+    plotter = panels(2)
+    for column, (angle, title) in enumerate(((60, "front"), (240, "back"))):
+        plotter.subplot(0, column)
+        plotter.add_mesh(heart.extract_surface(), color="#e8d8d0", opacity=0.25)
+        plotter.add_mesh(tree, scalars="time after His [ms]", cmap="turbo_r", line_width=2, show_scalar_bar=False)
+        look(plotter, heart, angle, title)
+    legend(plotter, 2, "time after His [ms]")
+    save(plotter, network_path(folder))
 
 
 def beat(folder: Path) -> None:
     """The heart at end-diastole and end-systole, whole and cut open, coloured by its active tension."""
-    import pyvista
-
     trace, times = series.read(folder / "series.csv"), fields.times(folder / "fields")
     instants = {
         "end-diastole": trace["time"][np.argmax(trace["lv_volume"])],
@@ -91,7 +109,7 @@ def beat(folder: Path) -> None:
     }
     frames = {name: fields.read(folder / "fields", int(np.argmin(abs(times - t)))) for name, t in instants.items()}
     top = max(1.0, *(float(np.percentile(frame["active_tension"], 99)) for frame in frames.values()))
-    plotter = pyvista.Plotter(shape=(1, 4), off_screen=True, window_size=(1800, 560), border=False)
+    plotter = panels(4)
     whole = _heart(next(iter(frames.values())))
     for pair, (name, frame) in enumerate(frames.items()):
         heart = _heart(frame)
@@ -104,12 +122,26 @@ def beat(folder: Path) -> None:
                 scalars="active tension [kPa]",
                 clim=(0, top),
                 cmap="OrRd",
-                show_scalar_bar=pair == 1 and side == 1,
-                scalar_bar_args=BAR,
+                show_scalar_bar=False,
                 **SKIN,
             )
             look(plotter, whole, 60 if side == 0 else 90, f"{name}, {view} ({frame['time']:.0f} ms)")
+    legend(plotter, 4, "active tension [kPa]")
     save(plotter, beat_path(folder))
+
+
+def panels(number: int):
+    """A plotter of so many pictures side by side, and a narrow place behind them for what their colours mean."""
+    import pyvista
+
+    weights, size = [1.0] * number + [0.35], (int(500 * (number + 0.35)), 560)
+    return pyvista.Plotter(shape=(1, number + 1), col_weights=weights, off_screen=True, window_size=size, border=False)
+
+
+def legend(plotter, column: int, title: str) -> None:
+    """The colours of the mesh drawn last, in a column of their own."""
+    plotter.subplot(0, column)
+    plotter.add_scalar_bar(title, mapper=plotter.mapper, **BAR)
 
 
 def _heart(frame: dict[str, np.ndarray]):
@@ -150,5 +182,7 @@ if __name__ == "__main__":
     written = fields.read(run / "fields", -1)
     if "activation" in written:
         activation_map(run)
+    if (run / "purkinje.vtu").exists():
+        network(run)
     if "u" in written and "active_tension" in written:
         beat(run)

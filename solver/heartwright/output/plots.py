@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from heartwright.output.metrics import Series
+from heartwright.output.metrics import STRAINS, Series, extremes
 
 matplotlib.use("Agg")
 
@@ -105,6 +105,25 @@ def traces(runs: Mapping[str, Series]) -> Figure:
         pressure.legend(fontsize=8)
         volume.set_ylabel("LV volume [mL]")
         rate.set(ylabel="LV dP/dt [mmHg/s]", xlabel="time [ms]")
+        return figure
+
+
+def strain(series: Series) -> Figure:
+    """Strains of the left ventricle from end-diastole on, and its twist, over time."""
+    diastole, _ = extremes(series)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8, 5), layout="constrained")
+        strains, twist = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+        for (name, stretch), colour in zip(STRAINS.items(), (LEFT, RIGHT, ATRIUM, ARTERY), strict=True):
+            column = series[f"lv_{stretch}_stretch"]
+            label = "wall thickening" if stretch == "thickness" else f"{stretch} ({name.upper()})"
+            strains.plot(series["time"], 100 * (column / column[diastole] - 1), color=colour, label=label)
+        strains.set_ylabel("strain [%]")
+        strains.legend(ncols=2, fontsize=8)
+        twist.plot(series["time"], series["lv_twist"] - series["lv_twist"][diastole], color=INK)
+        twist.set(ylabel="twist [deg]", xlabel="time [ms]")
+        for axes in (strains, twist):
+            _mark_valves(axes, series)
         return figure
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from heartwright.errors import InputError
 from heartwright.files import write_atomically
-from heartwright.output import pictures, plots, series
+from heartwright.output import bullseye, pictures, plots, series
 
 # What a healthy adult at rest shows; see docs/theory/normal_values.md for the sources.
 NORMAL = {
@@ -28,6 +28,11 @@ NORMAL = {
     "mean_arterial_pressure": (70, 105),
     "cardiac_output": (4, 8),
     "qrs": (70, 120),
+    "axis": (-30, 90),
+    "gls": (-22, -18),
+    "gcs": (-30, -20),
+    "wall_thickening": (30, 50),
+    "twist": (10, 20),
 }
 NAMES = {
     "lv_edv": "LV end-diastolic volume",
@@ -44,14 +49,22 @@ NAMES = {
     "rv_dpdt_max": "RV dP/dt max",
     "rv_dpdt_min": "RV dP/dt min",
     "rv_stroke_work": "RV stroke work",
+    "gls": "LV longitudinal strain (GLS)",
+    "gcs": "LV circumferential strain (GCS)",
+    "grs": "LV radial strain (GRS)",
+    "wall_thickening": "LV wall thickening",
+    "twist": "LV twist",
+    "torsion": "LV torsion",
     "systolic_pressure": "arterial pressure, systolic",
     "diastolic_pressure": "arterial pressure, diastolic",
     "mean_arterial_pressure": "arterial pressure, mean",
     "cardiac_output": "cardiac output",
     "qrs": "QRS duration",
+    "axis": "QRS axis",
     "qt": "QT interval",
     "jtp": "end of QRS to T peak",
     "tpe": "T peak to T end",
+    "reentry_cycle_length": "cycle length of re-entry",
     "volume_error": "blood volume gained or lost, relative",
     "cavity_error": "3D against 0D cavity volume, relative",
     "steps": "time steps",
@@ -66,13 +79,19 @@ def write(folder: Path) -> Path:
     """
     run, trace = _load(folder)
     (folder / "plots").mkdir(exist_ok=True)
-    figures = [
-        _figure(folder, "Wiggers diagram", "wiggers", plots.wiggers(trace), "Dashed lines: mitral and aortic valve."),
-        _figure(folder, "Pressure–volume loops", "pv_loops", plots.pv_loops({folder.name: trace})),
-    ]
+    figures = []
+    if "lv_pressure" in trace:
+        note = "Dashed lines: mitral and aortic valve."
+        figures.append(_figure(folder, "Wiggers diagram", "wiggers", plots.wiggers(trace), note))
+        figures.append(_figure(folder, "Pressure–volume loops", "pv_loops", plots.pv_loops({folder.name: trace})))
     if plots.leads_of(trace):
-        note = "25 mm/s, 10 mm/mV: a small square is 40 ms and 0.1 mV. Unbounded torso."
-        figures.append(_figure(folder, "Pseudo-ECG", "ecg", plots.ecg({folder.name: trace}), note))
+        note = "25 mm/s, 10 mm/mV: a small square is 40 ms and 0.1 mV."
+        figures.append(_figure(folder, "ECG", "ecg", plots.ecg({folder.name: trace}), note))
+    if "lv_twist" in trace:
+        figures.append(_figure(folder, "Strain and twist of the left ventricle", "strain", plots.strain(trace)))
+    if run["segments"]:
+        note = "AHA segments 1–17 as seen from the apex; strains from end-diastole to end-systole. White: no cells."
+        figures.append(_figure(folder, "Segments", "segments", bullseye.draw(run["segments"]), note))
     drawn = pictures.draw(folder)
     figures += [_picture(path) for path in drawn]
     notes = [] if drawn or not (folder / "fields.xdmf").exists() else ["No 3D pictures: see plots/pictures.log."]
@@ -89,12 +108,12 @@ def compare(first: Path, second: Path, target: Path) -> Path:
     (run_a, trace_a), (run_b, trace_b) = _load(first), _load(second)
     names = (first.name, second.name) if first.name != second.name else (str(first), str(second))
     runs = dict(zip(names, (trace_a, trace_b), strict=True))
-    figures = [
-        {"title": "Pressure–volume loops", "png": _encode(plots.pv_loops(runs)), "note": ""},
-        {"title": "Left ventricle over time", "png": _encode(plots.traces(runs)), "note": ""},
-    ]
+    figures = []
+    if "lv_pressure" in trace_a and "lv_pressure" in trace_b:
+        figures.append({"title": "Pressure–volume loops", "png": _encode(plots.pv_loops(runs)), "note": ""})
+        figures.append({"title": "Left ventricle over time", "png": _encode(plots.traces(runs)), "note": ""})
     if plots.leads_of(trace_a) and plots.leads_of(trace_a) == plots.leads_of(trace_b):
-        figures.append({"title": "Pseudo-ECG", "png": _encode(plots.ecg(runs)), "note": ""})
+        figures.append({"title": "ECG", "png": _encode(plots.ecg(runs)), "note": ""})
     rows = list(differences(run_a["metrics"], run_b["metrics"]))
     tables = [_table("Differences", ("", *names, "unit", "change"), rows)]
     return _render(target, " against ".join(names), "two runs compared", tables, figures, [], [])
@@ -120,7 +139,12 @@ def _metric_rows(metrics: dict):
     for key in (key for key in NAMES if key in metrics):
         value, unit = metrics[key]["value"], metrics[key]["unit"]
         low, high = NORMAL.get(key, (None, None))
-        yield NAMES[key], _number(value), unit, "" if low is None else f"{low}–{high}"
+        yield (
+            NAMES[key],
+            _number(value),
+            unit,
+            "" if low is None else f"{low}–{high}" if low >= 0 else f"{low} to {high}",
+        )
 
 
 def _run_rows(run: dict):
@@ -148,6 +172,7 @@ def _figure(folder: Path, title: str, name: str, figure: Figure, note: str = "")
 
 def _picture(path: Path) -> dict:
     titles = {"activation": "Activation, isochrones every 10 ms", "beat": "End-diastole and end-systole"}
+    titles["purkinje"] = "Purkinje network"
     return {"title": titles[path.stem], "png": base64.b64encode(path.read_bytes()).decode(), "note": ""}
 
 

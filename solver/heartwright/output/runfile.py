@@ -9,7 +9,7 @@ from pathlib import Path
 
 import heartwright
 from heartwright.files import write_atomically
-from heartwright.output import metrics, series
+from heartwright.output import metrics, regional, series
 
 
 def write(
@@ -27,13 +27,15 @@ def write(
     facts: dict[str, int],
     cite: list[str],
 ) -> None:
-    """Write `folder/run.json`; metrics are those of the last beat of series.csv (null: not to be
-    measured in it), together with the counts `facts`. An exit code of None: the run has not ended.
+    """Write `folder/run.json`: metrics of the last beat of series.csv (null: not to be measured in it) with the counts
+    `facts`, and those of segments.csv by region. An exit code of None: the run has not ended.
 
     Raises StorageError.
     """
-    path = folder / "series.csv"
-    found = metrics.of_last_beat(series.read(path), period) if path.exists() else {}
+    trace, segments = (_table(folder / name) for name in ("series.csv", "segments.csv"))
+    found = metrics.of_last_beat(trace, period) if trace else {}
+    found |= {name: {"value": value, "unit": "1"} for name, value in facts.items()}
+    by_region = regional.of_last_beat(segments, trace, period) if trace and segments else {}
     content = {
         "outcome": outcome,
         "exit_code": exit_code,
@@ -45,18 +47,20 @@ def write(
         "dofs": dofs,
         "wall_s": round(wall_s, 2),
         "phases": {name: round(seconds, 2) for name, seconds in phases.items()},
-        "metrics": _finite(found) | {name: {"value": value, "unit": "1"} for name, value in facts.items()},
+        "metrics": {name: _finite(metric) for name, metric in found.items()},
+        "segments": by_region,
         "cite": cite,
     }
     write_atomically(folder / "run.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def _finite(found: dict[str, metrics.Metric]) -> dict[str, metrics.Metric]:
-    """Metrics in which what could not be measured is null: JSON has no nan."""
-    return {
-        name: metric | {"value": metric["value"] if math.isfinite(metric["value"]) else None}
-        for name, metric in found.items()
-    }
+def _table(path: Path) -> metrics.Series | None:
+    return series.read(path) if path.exists() else None
+
+
+def _finite(metric: metrics.Metric) -> metrics.Metric:
+    """A metric whose value is null where it could not be measured: JSON has no nan."""
+    return metric | {"value": metric["value"] if math.isfinite(metric["value"]) else None}
 
 
 def commit() -> str:

@@ -11,10 +11,10 @@ CORNERS = {"triangle": 3, "tetra": 4}
 class Contents:
     """Points (n, 3) in the file's unit and simplices by kind, each row of `corners[kind]` with its row of `data[kind]`.
 
-    Higher-order elements keep their corners only. `points_data` has values on the points, `labels` and `regions` names
+    Higher-order elements keep their corners only. `point_data` has values on the points, `labels` and `regions` names
     that the file gives to tags of triangles and of tetrahedra, `sets` names of sets of points (masks (n,)), `others`
     kinds that are left out.
-    `ours`: the file is one that we wrote, in mm, and its labels are our names.
+    `ours`: the file is one that we wrote, in mm, and its labels are our names; `coordinates_of` as in RawMesh.
     """
 
     points: np.ndarray
@@ -26,6 +26,7 @@ class Contents:
     sets: dict[str, np.ndarray] = field(default_factory=dict)
     others: set[str] = field(default_factory=set)
     ours: bool = False
+    coordinates_of: str = ""
 
     def __post_init__(self):
         self.points = np.asarray(self.points, dtype=float)

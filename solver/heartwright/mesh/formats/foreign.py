@@ -27,7 +27,7 @@ def read(path: Path) -> Contents:
 
     if path.suffix.lower() == ".inp" and b"*include" in path.read_bytes().lower():
         raise ValueError("includes another file; refused: put everything into one")
-    with bounded(EXPANSION * path.stat().st_size):
+    with bounded(EXPANSION * path.stat().st_size), np.errstate(over="ignore"):  # as it looks for STL's binary kind
         mesh = getattr(meshio, FORMATS[path.suffix.lower()]).read(str(path))
     contents = Contents(mesh.points)
     contents.point_data = dict(mesh.point_data)

@@ -3,7 +3,8 @@
 points (n, 3) in mm        cells (m, 4)            triangles (k, 3)        surfaces (k,) numbers into `names`
 region (m,) numbers into `regions`, of meshes that have any
 cell_fields/NAME (m, ...)  point_fields/NAME (n, ...)
-attributes: format, version, unit, names, regions, source, sha256 (of geometry and surfaces)
+attributes: format, version, unit, names, regions, source, sha256 (of geometry and surfaces), coordinates_of (see
+RawMesh)
 """
 
 import hashlib
@@ -43,7 +44,8 @@ def read(path: Path) -> Contents:
             raise ValueError("was changed after it was written (its digest differs)")
         fields = {name: hdf5.dataset(file, name) for name in hdf5.datasets(file) if "/" in name}
         labels = {i: str(name) for i, name in enumerate(file.attrs["names"], 1)}
-    contents = Contents(arrays["points"], labels=labels, regions=regions, ours=True)
+        coordinates_of = str(file.attrs.get("coordinates_of", ""))
+    contents = Contents(arrays["points"], labels=labels, regions=regions, ours=True, coordinates_of=coordinates_of)
     tags = {"tags": arrays["region"]} if regions else {}
     contents.add("tetra", arrays["cells"], _under("cell_fields/", fields) | tags)
     contents.add("triangle", arrays["triangles"], {"tags": arrays["surfaces"]})
@@ -104,7 +106,7 @@ def write(path: Path, raw: RawMesh) -> None:
         with h5py.File(partial, "w") as file:
             file.attrs.update({"format": FORMAT, "version": VERSION, "unit": "mm", "source": raw.source})
             file.attrs["names"], file.attrs["notes"] = list(raw.names), list(raw.notes)
-            file.attrs["regions"] = list(raw.regions)
+            file.attrs["regions"], file.attrs["coordinates_of"] = list(raw.regions), raw.coordinates_of
             file.attrs["sha256"] = digest(geometry)
             for name, values in arrays.items():
                 file.create_dataset(name, data=values)

@@ -1,0 +1,35 @@
+"""Memory: what a run needs is compared with what its machines have before they are brought to their knees."""
+
+import os
+
+from mpi4py import MPI
+
+from heartwright.errors import InputError
+
+PER_RANK = 0.3e9  # bytes: Python, DOLFINx, PETSc, compiled kernels
+FACTOR = 260.0  # bytes per n^(4/3): factors of n unknowns in three dimensions (George 1973, doi:10.1137/0710032);
+# the constant is that of a biventricle of 308 025 unknowns on four ranks, 6.8 GB in all
+
+
+def require(unknowns: int, comm: MPI.Comm) -> None:
+    """Raises InputError where a solid of so many unknowns cannot fit into its nodes. Collective."""
+    node = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    share = node.size / comm.size
+    node.Free()
+    needed, there = share * needs(unknowns, comm.size), installed()
+    least = comm.allreduce(there - needed, op=MPI.MIN)
+    if least < 0:
+        raise InputError(
+            f"mesh: {unknowns:,} unknowns of the solid need about {needed / 1e9:.2g} GB on each node, which has "
+            f"{there / 1e9:.2g} GB: use a coarser mesh or more nodes"
+        )
+
+
+def needs(unknowns: int, ranks: int) -> float:
+    """Bytes, on all ranks together."""
+    return ranks * PER_RANK + FACTOR * unknowns ** (4 / 3)
+
+
+def installed() -> int:
+    """Bytes of this machine."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

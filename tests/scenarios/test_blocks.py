@@ -1,0 +1,47 @@
+"""What a cut bundle does to QRS, by the reaction-eikonal equation on the quickstart heart.
+
+Minutes, so marked slow.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mpi4py import MPI
+
+from heartwright import scenario
+from heartwright.electrophysiology.tissue import Tissue
+from heartwright.mesh import geometry as geometries
+from heartwright.mesh.fibres import directions
+from heartwright.output.metrics import qrs_duration
+
+pytestmark = pytest.mark.slow
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+@pytest.fixture(scope="module")
+def heart():
+    """The fine mesh of the quickstart heart and its fibres."""
+    described = scenario.load(CONFIGS / "healthy/purkinje.yaml").resolve()
+    geometry = geometries.build(described.mesh, MPI.COMM_WORLD).refined(described.mesh.refine)
+    return geometry, directions(geometry, described.mesh.fibres, "DG0")
+
+
+def qrs(heart, path: str, *overrides: str) -> float:
+    """QRS [ms] of the first 220 ms after the bundle of His has fired."""
+    described = scenario.load(CONFIGS / path, overrides).resolve()
+    tissue = Tissue(heart[0], described.electrophysiology, heart[1], described.time.dt_ep)
+    leads = []
+    for t in range(220):
+        tissue.step(float(t), 1.0)
+        leads.append(list(tissue.ecg().values()))
+    assert tissue.summary()["activated"] == 1.0
+    return qrs_duration(np.arange(220.0), np.array(leads))
+
+
+def test_a_healthy_qrs_is_narrow_and_a_cut_bundle_widens_it(heart):
+    healthy = qrs(heart, "healthy/purkinje.yaml")
+    assert 40 < healthy < 120
+    assert qrs(heart, "pathologies/bundle_cut.yaml") > healthy + 30
+    assert qrs(heart, "healthy/purkinje.yaml", "pathologies=[{type: rbbb}]") > healthy + 15
