@@ -9,7 +9,7 @@ from heartwright.mesh import checks, quality, surface
 from heartwright.mesh.generate import generate
 from heartwright.mesh.geometry import find_rims
 from heartwright.mesh.prepare import prepare
-from heartwright.mesh.remesh import _without_specks, remesh
+from heartwright.mesh.remesh import remesh, without_specks
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec
 
 
@@ -48,7 +48,7 @@ def test_specks_join_their_larger_neighbour(fine):
     speckled = patch.copy()
     middle = np.argmin(np.linalg.norm(fine.points[triangles].mean(axis=1) - [0, 0, -80], axis=1))
     speckled[middle] = 0
-    np.testing.assert_array_equal(_without_specks(fine.points, triangles, speckled, area=60.0), patch)
+    np.testing.assert_array_equal(without_specks(fine.points, triangles, speckled, area=60.0), patch)
 
 
 @pytest.mark.slow
