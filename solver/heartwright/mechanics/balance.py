@@ -13,7 +13,7 @@ from heartwright.mechanics.muscle import Muscle
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mechanics.storage import SaddlePointMatrix, SymmetricMatrix
 
-FACTORED = 300_000  # unknowns: beyond, factors take more time and memory than multigrid
+FACTORED = 500_000  # unknowns: factors of 300 000 fit a workstation, and multigrid is slow where hearts are filled
 
 
 class Balance:
