@@ -103,7 +103,7 @@ def test_generated_refined_and_with_fibres_a_mesh_goes_into_a_scenario(files, ca
     assert heartwright(capsys, "check", "fine.h5")[0] == 0
     coarse, fine = (importers.read(MeshSpec(file=name)) for name in ("all.h5", "fine.h5"))
     assert len(fine.cells) == 8 * len(coarse.cells) and {"f0", "s0", "n0"} <= fine.cell_fields.keys()
-    assert set(coarse.point_fields) == {"transmural", "apicobasal", "rotation", "chamber", "aha"}
+    assert set(coarse.point_fields) == {"transmural", "apicobasal", "rotation", "chamber", "aha", "septum"}
     stored = MeshSpec.model_validate({"file": "all.h5", "fibres": {"type": "file"}})
     rule = MeshSpec.model_validate({"file": "all.h5", "fibres": {"type": "bayer", "endo": "50 deg"}})
     ours, theirs = (
