@@ -39,7 +39,7 @@ def answers(tmp_path_factory):
         if ranks not in known:
             path = folder / f"answers-{ranks}.json"
             program = PROGRAM.format(cases=str(cases), answers=str(path))
-            done = mpi.run(ranks, program, timeout=240, env={"TMPDIR": str(folder)})
+            done = mpi.run(ranks, program, timeout=600, env={"TMPDIR": str(folder)})
             assert path.exists(), done.stderr[-3000:]
             known[ranks] = json.loads(path.read_text())
         return known[ranks]
