@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from heartwright.output import fields, series
+from heartwright.output.metrics import extremes
 
 BAR = {"color": "black", "vertical": True, "height": 0.6, "width": 0.4, "position_x": 0.3, "position_y": 0.2}
 BAR |= {"label_font_size": 14, "title_font_size": 13, "fmt": "%.0f"}
@@ -103,10 +104,7 @@ def network(folder: Path) -> None:
 def beat(folder: Path) -> None:
     """The heart at end-diastole and end-systole, whole and cut open, coloured by its active tension."""
     trace, times = series.read(folder / "series.csv"), fields.times(folder / "fields")
-    instants = {
-        "end-diastole": trace["time"][np.argmax(trace["lv_volume"])],
-        "end-systole": trace["time"][np.argmin(trace["lv_volume"])],
-    }
+    instants = dict(zip(("end-diastole", "end-systole"), trace["time"][list(extremes(trace))], strict=True))
     frames = {name: fields.read(folder / "fields", int(np.argmin(abs(times - t)))) for name, t in instants.items()}
     top = max(1.0, *(float(np.percentile(frame["active_tension"], 99)) for frame in frames.values()))
     plotter = panels(4)
