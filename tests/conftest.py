@@ -8,6 +8,9 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+# Tests make solvers that they never use; PETSc would list their options after pytest's last line.
+os.environ.setdefault("PETSC_OPTIONS", "-options_left false")
+
 
 @pytest.fixture(scope="session")
 def repository() -> Path:
