@@ -6,21 +6,10 @@ from mpi import answer
 
 INCREMENT = """
 import json
-import numpy as np
-from mpi4py import MPI
+import contracting
 from heartwright.linalg import Linear
-from heartwright.mechanics.spec import MechanicsSpec
-from heartwright.mechanics.wall import Wall
-from heartwright.mesh.geometry import build
-from heartwright.mesh.spec import Ellipsoid, MeshSpec
 
-mesh = MeshSpec(generate=Ellipsoid(size=20.0))
-wall = Wall(build(mesh, MPI.COMM_WORLD), MechanicsSpec(), mesh.fibres, ["lv_endo"])
-wall.rate.value = 1.0
-wall.Ta.x.array[:], wall.Ka.x.array[:] = 30.0, 60.0
-wall.load(np.array([5.0]))
-wall.tangent()
-wall.residual(wall.r)
+wall = contracting.wall(20.0)
 linear, x = Linear(wall.K, "amg", "increment", rtol=1e-8), wall.r.duplicate()
 linear.renew()
 count = linear.solve(wall.r, x)
