@@ -52,10 +52,15 @@ class Stress:
         fibre = F[..., 0] / np.linalg.norm(F[..., 0], axis=-1, keepdims=True)
         across = np.cross(normal, fibre)
         across /= np.linalg.norm(across, axis=-1, keepdims=True)
-        sigma = np.einsum("cqik,cqkl,cqjl->cqij", F, S, F, optimize=True) / np.linalg.det(F)[..., None, None]
-        along = [6 * np.einsum("cqi,cqij,cqj,q->c", d, sigma, d, weights, optimize=True) for d in (fibre, across)]
+        J = np.linalg.det(F)
+        along = [self._normal_stress(F, S, J, direction) for direction in (fibre, across)]
         power = -6 * self.volume * ((work / np.abs(np.linalg.det(M))) @ weights) * wall.rate.value
         return along[0], along[1], power
+
+    def _normal_stress(self, F: np.ndarray, S: np.ndarray, J: np.ndarray, d: np.ndarray) -> np.ndarray:
+        """d.σ d = Fᵀd . S Fᵀd / J of unit vectors d (cells, points, 3): means over the cells."""
+        pulled = np.einsum("cqik,cqi->cqk", F, d)
+        return 6 * (np.einsum("cqk,cqkl,cql->cq", pulled, S, pulled) / J) @ self.wall.muscle.weights
 
     def _everywhere(self, stress: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Stress and volume of the cells of a region, of all ranks. Collective."""
