@@ -1,14 +1,15 @@
 """What no single block of a scenario can know: places that do not exist, physics that miss each other."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from heartwright.electrophysiology.spec import HIS
 from heartwright.errors import InputError, did_you_mean
 from heartwright.explain import KeyPath
 from heartwright.mechanics.spec import MechanicsSpec
-from heartwright.mesh.spec import MeshSpec
-from heartwright.mesh.where import Where, WhereNear
+from heartwright.mesh.where import Where, WhereNear, WhereRegion
 from heartwright.odes.model import list_models
+from heartwright.spec import Spec
 from heartwright.units import MMHG
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ SURFACES = {
     "tube": {"inlet", "outlet", "wall", "inner", "outer"},
     "nozzle": {"inlet", "outlet", "wall"},
 }
+REGIONS = {"four_chambers": {"lv", "rv", "la", "ra", "rings"}}
+NO_SURFACE = {"all", HIS}  # places that are named, and are no surface
 
 
 class Contradiction(InputError):
@@ -52,10 +55,7 @@ def contradictions(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
     if scenario.mechanics:
         yield from _loose_boundaries(scenario.mechanics)
     yield from _unknown_models(scenario)
-    known = surfaces(scenario.mesh)
-    for path, name in _named_surfaces(scenario):
-        if known and name not in known:
-            yield path, f"the mesh has no surface '{name}'; it has: {', '.join(sorted(known))}"
+    yield from _unknown_places(scenario)
 
 
 def _fields_of_nothing(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
@@ -64,11 +64,6 @@ def _fields_of_nothing(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
     if scenario.mechanics is None and "of" in fields.model_fields_set:
         for name in MOVING & set(fields.of):
             yield ("output", "fields", "of"), f"there is no {name} without mechanics"
-
-
-def surfaces(mesh: MeshSpec) -> set[str]:
-    """Names of the surfaces a mesh will have, as far as its spec tells; empty where only the file knows."""
-    return SURFACES[mesh.generate.type] if mesh.generate else set(mesh.regions)
 
 
 def _late_stimuli(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
@@ -138,16 +133,26 @@ def _is_known(model: str) -> bool:
     return model in list_models() or model.endswith(".mmt")
 
 
+def _unknown_places(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
+    """Surfaces and regions that the mesh will not have, as far as its spec tells."""
+    mesh = scenario.mesh
+    surfaces = SURFACES[mesh.generate.type] if mesh.generate else set(mesh.regions)
+    regions = REGIONS.get(mesh.generate.type, set()) if mesh.generate else set(mesh.tissues)
+    known = mesh.generate or mesh.tissues
+    for path, name in _named_surfaces(scenario):
+        if surfaces and name not in surfaces:
+            yield path, f"the mesh has no surface '{name}'; it has: {', '.join(sorted(surfaces))}"
+    for path, where in _places(scenario):
+        if isinstance(where, WhereRegion) and known:
+            for name in sorted(set(where.region) - regions):
+                yield path, f"the mesh has no region '{name}'; it has: {', '.join(sorted(regions)) or 'none'}"
+
+
 def _named_surfaces(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
     """Every place of a scenario that names a surface of the mesh."""
     if circulation := scenario.circulation:
         yield from ((("circulation", "cavities", cavity), name) for cavity, name in circulation.cavities.items())
-    if mechanics := scenario.mechanics:
-        for index, boundary in enumerate(mechanics.boundaries):
-            yield ("mechanics", "boundaries", index, "where"), boundary.where
-        for index, region in enumerate(mechanics.regions):
-            if name := _surface_of(region.where):
-                yield ("mechanics", "regions", index, "where"), name
+    yield from ((path, name) for path, where in _places(scenario) if (name := _surface_of(where)))
     if (ep := scenario.electrophysiology) and ep.fast_endocardium:
         for index, name in enumerate(ep.fast_endocardium.surfaces):
             yield ("electrophysiology", "fast_endocardium", "surfaces", index), name
@@ -156,8 +161,22 @@ def _named_surfaces(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
             yield ("electrophysiology", "purkinje", "tree", "bundles", bundle, "surface"), grown.surface
 
 
+def _places(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Where]]:
+    """Every `where` below a value of a scenario."""
+    if isinstance(value, Spec):
+        for name in type(value).model_fields:
+            child = getattr(value, name)
+            if name == "where":
+                yield (*path, name), child
+            else:
+                yield from _places(child, (*path, name))
+    elif isinstance(value, list | tuple):
+        for index, child in enumerate(value):
+            yield from _places(child, (*path, index))
+
+
 def _surface_of(where: Where) -> str | None:
     """The surface that a place is on or near, if it is one."""
     if isinstance(where, WhereNear):
         return where.near
-    return where if isinstance(where, str) and where != "all" else None
+    return where if isinstance(where, str) and where not in NO_SURFACE else None
