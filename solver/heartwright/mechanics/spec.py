@@ -1,8 +1,8 @@
 """What a scenario says about the mechanics of the heart wall."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from heartwright.mechanics.passive import HolzapfelOgden, Passive
 from heartwright.mesh.where import Where
@@ -25,6 +25,13 @@ class Curve(Spec):
         if any(later <= earlier for earlier, later in zip(self.times, self.times[1:], strict=False)):
             raise ValueError("times must increase")
         return self
+
+
+def _in_time(given: Any) -> str:
+    return "curve" if isinstance(given, dict | Curve) else "constant"
+
+
+Load = Annotated[Annotated[Pressure, Tag("constant")] | Annotated[Curve, Tag("curve")], Discriminator(_in_time)]
 
 
 class Robin(Spec):
@@ -57,7 +64,7 @@ class SurfacePressure(Spec):
 
     type: Literal["pressure"] = "pressure"
     where: str
-    value: Pressure | Curve
+    value: Load
 
 
 Boundary = Annotated[Robin | Fixed | SurfacePressure, Field(discriminator="type")]
@@ -116,7 +123,7 @@ class MechanicsSpec(Spec):
     viscosity: Annotated[Viscosity, Field(ge=0)] = 100.0
     density: Annotated[Density, Field(gt=0)] | None = None
     active: ActiveSpec = ActiveSpec()
-    active_stress: Pressure | Curve = 0.0
+    active_stress: Load = 0.0
     boundaries: list[Boundary] = Field(default_factory=_pericardium_and_vessels)
     regions: list[RegionSpec] = Field(default_factory=list)
     prestress: dict[str, Pressure] | None = None

@@ -23,7 +23,7 @@ def bad_directions(raw: RawMesh, rule: FibreRule) -> list[str]:
         for name in names
         if name not in vectors
     ]
-    for name in set(names) & vectors:
+    for name in (name for name in dict.fromkeys(names) if name in vectors):
         findings += _bad_lengths(raw, name, known[name])
     if not findings and (known[rule.fibre].shape == known[rule.sheet].shape):
         cosine = np.abs(np.einsum("ij,ij->i", known[rule.fibre], known[rule.sheet]))
