@@ -1,4 +1,4 @@
-"""Pictures of meshes: surfaces by name, the heart cut open, and the fibres and segments that a mesh carries."""
+"""Pictures of meshes: surfaces by name, the heart cut open, the fibres and segments that a mesh carries, its angles."""
 
 import colorsys
 import sys
@@ -13,6 +13,7 @@ from heartwright.errors import HeartwrightError
 from heartwright.mesh import surface
 from heartwright.mesh.formats import native
 from heartwright.mesh.formats.contents import Contents
+from heartwright.mesh.quality import dihedral_angles
 from heartwright.mesh.raw import RawMesh
 from heartwright.output.pictures import SKIN, aim, offscreen
 
@@ -83,7 +84,7 @@ def _picture(mesh: Path, path: Path) -> None:
         ]
     if "transmural" in heart.point_data:
         panels.append(_depth(heart, half))
-    _figure(panels, path)
+    _figure(panels, dihedral_angles(heart.points, heart.corners["tetra"]), path)
 
 
 def _upright(heart: Contents) -> Contents:
@@ -232,29 +233,41 @@ def _taken(plotter, heart: Contents, angle: float) -> np.ndarray:
     return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if ink.any() else image
 
 
-def _figure(panels: list[Panel], path: Path) -> None:
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
+def _figure(panels: list[Panel], angles: np.ndarray, path: Path) -> None:
+    """All panels, and last the histogram of the tetrahedra's smallest dihedral angles [deg]."""
     from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
 
-    columns = min(len(panels), COLUMNS)
-    rows = -(-len(panels) // columns)
+    columns = min(len(panels) + 1, COLUMNS)
+    rows = -(-(len(panels) + 1) // columns)
     figure = Figure(figsize=(3.6 * columns, 4.2 * rows), dpi=130, layout="constrained")
-    for axes, panel in zip(figure.subplots(rows, columns, squeeze=False).ravel(), panels, strict=False):
-        axes.imshow(panel.image)
-        axes.set_title(panel.title, fontsize=10)
-        patches = [Patch(color=colour, label=name) for name, colour in panel.names.items()]
-        if patches:
-            place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "ncols": min(len(patches), 4)}
-            axes.legend(handles=patches, fontsize=8, frameon=False, handlelength=1.0, **place)
-        if panel.scale:
-            label, colours, ticks = panel.scale
-            mapped = ScalarMappable(Normalize(ticks[0], ticks[-1]), colours)
-            figure.colorbar(mapped, ax=axes, orientation="horizontal", shrink=0.7, ticks=ticks, label=label)
-    for axes in figure.axes[: rows * columns]:
+    places = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, panel in zip(places, panels, strict=False):
+        _show(axes, panel)
+    quality = places[len(panels)]
+    quality.hist(angles, bins=np.arange(0, 74, 2), color="#8aa0b4")
+    quality.set(title=f"smallest dihedral angle: worst {angles.min():.1f} deg", xlabel="[deg]", ylabel="tetrahedra")
+    quality.title.set_fontsize(10)
+    quality.set_box_aspect(0.8)
+    for axes in (*places[: len(panels)], *places[len(panels) + 1 :]):
         axes.axis("off")
     figure.savefig(path, bbox_inches="tight")
+
+
+def _show(axes, panel: Panel) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    from matplotlib.patches import Patch
+
+    axes.imshow(panel.image)
+    axes.set_title(panel.title, fontsize=10)
+    patches = [Patch(color=colour, label=name) for name, colour in panel.names.items()]
+    if patches:
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "ncols": min(len(patches), 4)}
+        axes.legend(handles=patches, fontsize=8, frameon=False, handlelength=1.0, **place)
+    if panel.scale:
+        label, colours, ticks = panel.scale
+        mapped = ScalarMappable(Normalize(ticks[0], ticks[-1]), colours)
+        axes.figure.colorbar(mapped, ax=axes, orientation="horizontal", shrink=0.7, ticks=ticks, label=label)
 
 
 if __name__ == "__main__":
