@@ -185,6 +185,20 @@ def test_images_that_cannot_be_used_are_refused_with_the_reason(tmp_path, what, 
     assert len(told.value.findings) == 1
 
 
+def test_flipped_bytes_of_a_header_give_a_surface_or_a_reason(tmp_path):
+    path = voxels.save(tmp_path / "labels.nii", *voxels.ventricle((8.0, 8.0, 8.0)))
+    whole, rng = path.read_bytes(), np.random.default_rng(1)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, 348, rng.integers(1, 12)):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(bytes(damaged))
+        try:
+            importers.read(spec(path))
+        except InputError as error:
+            assert str(error).startswith("mesh.")
+
+
 def test_labels_that_are_not_there_are_told_together_with_those_that_are(tmp_path):
     path = voxels.save(tmp_path / "labels.nii", *voxels.ventricle((4.0, 4.0, 4.0)))
     with pytest.raises(InputError) as told:
