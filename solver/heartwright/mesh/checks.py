@@ -93,7 +93,7 @@ def _inverted_cells(raw: RawMesh, volumes: np.ndarray) -> str:
     return (
         f"{inverted.sum()} of {len(volumes)} tetrahedra are inverted (negative volume); the first is tetrahedron "
         f"{int(np.argmax(inverted)) + 1} {where}. If the file only lists corners in another order, give "
-        f"`mesh: {{fix: [orientation]}}`; otherwise the mesh is folded and has to be made again"
+        f"--fix (`fix: [orientation]`); otherwise the mesh is folded and has to be made again"
     )
 
 

@@ -14,7 +14,8 @@ class RawMesh:
     it (a file name or a generator); `labels` are the names the file itself gives its tags; `notes` tell what was
     repaired on the way. `cell_fields` and `point_fields` are what the file says on its cells (m, ...) and points (n,
     ...), such as fibres. `ours`: it comes from a file that we wrote. `coordinates_of` is the digest of the mesh that
-    the heart coordinates among its point fields were computed on.
+    the heart coordinates among its point fields were computed on. `seeds`: of a mesh without cells yet, points (s, 3)
+    inside its tissue and the region of each (s,).
     """
 
     points: np.ndarray
@@ -31,6 +32,7 @@ class RawMesh:
     coordinates_of: str = ""
     regions: tuple[str, ...] = ()
     region: np.ndarray | None = None
+    seeds: tuple[np.ndarray, np.ndarray] | None = None
 
     def __post_init__(self):
         if self.region is None:
