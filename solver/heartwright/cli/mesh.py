@@ -180,7 +180,8 @@ def refine(source: Path, given: list, output: Path, force: bool, levels: int) ->
     comm = start.world()
     spec, write = _together(comm, source, given, output, force)
     _, geometry = _distributed(comm, spec)
-    _finish_together(comm, write, output, geometry.refined(levels).whole())
+    whole = geometry.refined(levels).whole()  # what is split from checked cells needs no checks
+    _finish_together(comm, write, output, whole and whole.but(checked=whole.digest()))
 
 
 @mesh.command()

@@ -36,13 +36,18 @@ def bad_directions(raw: RawMesh, rule: FibreRule) -> list[str]:
     return findings
 
 
-def only_needed(raw: RawMesh, rule: FibreRule) -> RawMesh:
-    """The mesh with no other fields than the directions that the rule needs, and heart coordinates computed on it."""
+def named_by(rule: FibreRule) -> set[str]:
+    """The fields that a rule takes from the file."""
     rules = [part.fibres for part in rule.parts] if isinstance(rule, FibresParts) else [rule]
-    names = {name for own in rules if isinstance(own, FibresFile) for name in (own.fibre, own.sheet)}
+    return {name for own in rules if isinstance(own, FibresFile) for name in (own.fibre, own.sheet)}
+
+
+def only_needed(raw: RawMesh, rule: FibreRule, digest: str) -> RawMesh:
+    """The mesh of that digest with no other fields than the rule's, and heart coordinates computed on it."""
+    names = named_by(rule)
     on_points, notes = names - raw.cell_fields.keys(), []
     if raw.coordinates_of:
-        same = raw.coordinates_of == raw.digest() and raw.point_fields.keys() >= set(COORDINATES)
+        same = raw.coordinates_of == digest and raw.point_fields.keys() >= set(COORDINATES)
         on_points |= set(COORDINATES) if same else set()
         notes += [] if same else [f"{raw.source} carries coordinates of another mesh: they are computed anew"]
     return _only(raw, names & raw.cell_fields.keys(), on_points).but(*notes)

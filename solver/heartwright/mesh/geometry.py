@@ -12,7 +12,7 @@ from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
 from heartwright.errors import InputError
-from heartwright.mesh import fields, refine, regions, surface
+from heartwright.mesh import accepted, fields, refine, regions, shares, surface
 from heartwright.mesh.prepare import prepare
 from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.spec import MeshSpec
@@ -82,9 +82,10 @@ class Geometry:
         """The mesh with its surfaces and fields on rank 0, vertices in the order of the input. Collective."""
         cells = self.input_vertex[self.V1.dofmap.list]
         inverted = surface.tet_volumes(self.points, self.V1.dofmap.list) < 0.0
-        owners, opposite = refine.cells_of_facets(self.mesh.topology, self.facets.indices)
-        triangles = np.take_along_axis(cells[owners], surface.FACES[opposite], axis=1)
         cells[inverted] = cells[inverted][:, surface.RIGHT_WAY_ROUND]
+        owners, opposite = refine.cells_of_facets(self.mesh.topology, self.facets.indices)
+        opposite = np.where(inverted[owners], np.array(surface.RIGHT_WAY_ROUND)[opposite], opposite)
+        triangles = np.take_along_axis(cells[owners], surface.FACES[opposite], axis=1)
         points = self.gathered_points(self.points)
         point_fields = {name: self.gathered_points(values) for name, values in self.point_fields.items()}
         parts = self.comm.gather((cells, self.cell_fields, self.region, triangles, self.facets.values))
@@ -216,39 +217,76 @@ class Geometry:
 
 
 def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
-    """Read or generate, check and distribute the mesh of a scenario; InputError with every finding on all ranks."""
+    """Read or generate, check and distribute the mesh of a scenario; InputError with every finding on all ranks.
+
+    A file of ours that had passed all checks when it was written is read by all ranks, each a share of it, and checked
+    for what the digest does not vouch for. Everything else is read and checked by rank 0, which holds it whole.
+    """
+    share = shares.read(spec, comm)
+    if share is not None:
+        geometry = _needed(share, share.checked, spec, comm)
+        if accepted.suits(geometry, spec):
+            geometry.notes += accepted.notes(geometry, share.source)
+            return geometry
+        del geometry
     raw = None
     with together(comm):
-        if comm.rank == 0:
-            raw = fields.only_needed(prepare(spec), spec.fibres)
-            if comm.size > len(raw.cells):
-                raise InputError(f"mesh: {comm.size} ranks for {len(raw.cells)} tetrahedra: use fewer")
-    return distribute(raw, comm)
+        raw = prepare(spec) if comm.rank == 0 else None
+    share = shares.of_first(raw, comm)
+    return _needed(share, shares.identity(share, comm), spec, comm)
 
 
 def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
     """The Geometry of a mesh that rank 0 holds (the others pass None). Collective."""
-    found = (tuple(raw.names), raw.regions, find_rims(raw), raw.notes, raw.digest()) if raw else None
-    names, of_tissue, rims, notes, digest = comm.bcast(found)
-    cells, points = (raw.cells, raw.points) if raw else (np.zeros((0, 4), np.int64), np.zeros((0, 3)))
+    share = shares.of_first(raw, comm)
+    return partition(share, shares.identity(share, comm), comm)
+
+
+def _needed(share: RawMesh, digest: str, spec: MeshSpec, comm: MPI.Comm) -> Geometry:
+    """The Geometry with those fields only that the spec asks for. Collective."""
+    return partition(fields.only_needed(share, spec.fibres, digest), digest, comm)
+
+
+def partition(share: RawMesh, digest: str, comm: MPI.Comm) -> Geometry:
+    """The Geometry of the mesh of that digest, of which each rank holds a share. Collective.
+
+    InputError where there are more ranks than cells.
+    """
+    n_cells = comm.allreduce(len(share.cells))
+    if comm.size > n_cells:
+        raise InputError(f"mesh: {comm.size} ranks for {n_cells} tetrahedra: use fewer")
     mesh = dmesh.create_mesh(
         comm,
-        np.ascontiguousarray(cells, dtype=np.int64),
-        np.ascontiguousarray(points, dtype=float),
+        np.ascontiguousarray(share.cells, dtype=np.int64),
+        np.ascontiguousarray(share.points, dtype=float),
         ufl.Mesh(basix.ufl.element("Lagrange", "tetrahedron", 1, shape=(3,))),
         partitioner=dmesh.create_cell_partitioner(dmesh.GhostMode.none),
     )
     input_vertex = np.asarray(mesh.geometry.input_global_indices)
-    tags = refine.facet_tags(mesh, input_vertex, *comm.bcast(raw.named_facets() if raw else None))
-    geometry = Geometry(mesh, tags, {name: i for i, name in enumerate(names, 1)}, rims, input_vertex, notes, digest)
-    original = mesh.topology.original_cell_index
-    geometry.regions = {name: i for i, name in enumerate(of_tissue, 1)}
-    geometry.region = _scattered(comm, {"region": raw.region} if raw else {}, original)["region"]
-    geometry.cell_fields = _scattered(comm, raw.cell_fields if raw else {}, original)
-    on_points = _scattered(comm, raw.point_fields if raw else {}, geometry.input_vertex)
+    triangles, tags = (np.concatenate(comm.allgather(own)) for own in share.named_facets())
+    facets = refine.facet_tags(mesh, input_vertex, triangles, tags)
+    names = {name: i for i, name in enumerate(share.names, 1)}
+    geometry = Geometry(mesh, facets, names, {}, input_vertex, share.notes, digest)
+    geometry.rims = _rims(geometry)
+    cells = shares.Post(comm, len(share.cells), mesh.topology.original_cell_index)
+    points = shares.Post(comm, len(share.points), geometry.input_vertex)
+    geometry.regions = {name: i for i, name in enumerate(share.regions, 1)}
+    geometry.region = cells.fetch(share.region)
+    geometry.cell_fields = {name: cells.fetch(held) for name, held in share.cell_fields.items()}
+    on_points = {name: points.fetch(held) for name, held in share.point_fields.items()}
     geometry.stored = {name: on_points.pop(name) for name in fields.COORDINATES if name in on_points}
     geometry.point_fields = on_points
     return geometry
+
+
+def _rims(geometry: Geometry) -> dict[str, list[np.ndarray]]:
+    """The rims of every surface whose name ends in `endo` (see Geometry.rims), on all ranks. Collective."""
+    found = {}
+    for name in geometry.names:
+        if name.endswith("endo"):
+            parts = geometry.comm.gather(geometry.input_vertex[geometry.local_triangles(name)])
+            found[name] = parts and surface.rims(np.vstack(parts))
+    return geometry.comm.bcast(found)
 
 
 def _gathered(comm: MPI.Comm, rows: np.ndarray, values: np.ndarray) -> np.ndarray | None:
@@ -260,21 +298,3 @@ def _gathered(comm: MPI.Comm, rows: np.ndarray, values: np.ndarray) -> np.ndarra
     for own, part in parts:
         whole[own] = part
     return whole
-
-
-def _scattered(comm: MPI.Comm, held: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
-    """From arrays that rank 0 holds, the `rows` that each rank asks for. Collective."""
-    asked = comm.gather(np.asarray(rows))
-    names = comm.bcast(tuple(held))
-    return {name: comm.scatter([held[name][own] for own in asked] if asked else None) for name in names}
-
-
-def find_rims(raw: RawMesh) -> dict[str, list[np.ndarray]]:
-    """The rims of every surface whose name ends in `endo`, as loops of vertices (see Geometry.rims)."""
-    boundary = surface.boundary_faces(raw.cells, len(raw.points))
-    rims = {}
-    for name in raw.names:
-        if name.endswith("endo"):
-            triangles = surface.oriented_like(raw.surface(name), boundary, len(raw.points))
-            rims[name] = surface.loops(surface.rim_edges(triangles))
-    return rims
