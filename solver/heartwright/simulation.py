@@ -1,7 +1,6 @@
 """Simulation: build the parts a scenario names, step them together, leave the results behind."""
 
 import contextlib
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -114,8 +113,8 @@ def estimate(scenario: Scenario, folder: Path, comm: MPI.Comm) -> Needs:
     simulation.begin()
     filled = time.perf_counter() - simulation.started
     step = simulation.probe()
-    memory = comm.allreduce(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    return Needs(comm.size, filled, step, simulation.clock.steps, memory, simulation.recorder.bytes)
+    held = comm.allreduce(memory.peak())
+    return Needs(comm.size, filled, step, simulation.clock.steps, held, simulation.recorder.bytes)
 
 
 class Simulation:

@@ -202,7 +202,7 @@ facts = []
 for g in (here, there):
     assert g.cell_fields.keys() == {"f0", "s0"} and len(g.stored) == 6 and not g.point_fields
     corners = np.sort(g.input_vertex[g.V1.dofmap.list], axis=1)
-    rows = [g.gathered_cells(values) for values in (corners, g.region, *g.cell_fields.values())]
+    rows = [g.gathered_cells(values) for values in (corners, g.region, g.cell_fields["f0"], g.cell_fields["s0"])]
     rows += [g.gathered_points(values) for values in (g.points, *g.stored.values())]
     triangles = np.vstack(comm.allgather(np.sort(g.input_vertex[g.local_triangles("rv_endo")], axis=1)))
     facts.append([*rows, np.unique(triangles, axis=0)])
