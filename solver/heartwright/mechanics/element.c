@@ -110,15 +110,16 @@ static void kinematics(const struct muscle *m, long first, struct block *b) {
    of them is not, and the cell of the least. */
 void EXPORT heartwright_determinants(const struct muscle *m, double *out) {
   double low = 1e300, sum = 0.0, cell = -1.0;
+  lanes one[9] = {{0}};
+  for (int k = 0; k < 3; k++) one[4 * k] += 1.0;
   for (long first = 0; first < m->cells; first += W) {
     struct block b;
+    lanes B[3][3], F[3][3];
     load(m, first, &b);
+    basis(&b, one, B);
     for (int q = 0; q < Q; q++) {
-      lanes M[9], B[3][3], F[3][3];
-      orientation(m, &b, q, M);
-      basis(&b, M, B);
-      deformation(b.u, q, B, M, F);
-      lanes d = determinant(&F[0][0]) / determinant(M);
+      deformation(b.u, q, B, one, F);
+      const lanes d = determinant(&F[0][0]);
       for (int l = 0; l < W; l++) {
         if (d[l] < low) low = d[l], cell = b.cell[l];
         sum += d[l];
