@@ -6,7 +6,8 @@ import ufl
 from dolfinx import fem
 
 from box import AXES, box
-from heartwright.electrophysiology.ecg import ELECTRODES, LeadField, placed
+from heartwright.electrophysiology.ecg import LeadField
+from heartwright.electrophysiology.electrodes import ELECTRODES, located, placed, read
 from heartwright.electrophysiology.spec import Ecg, ElectrophysiologySpec
 from heartwright.errors import InputError
 from heartwright.mesh.geometry import build
@@ -83,6 +84,35 @@ def test_electrodes_are_needed_where_there_is_no_heart(bar):
     assert LeadField.around(bar, ElectrophysiologySpec(), AXES) is None
     with pytest.raises(InputError, match="no lv_endo to place"):
         LeadField.around(bar, ElectrophysiologySpec(ecg=Ecg(electrodes={"V1": (0.0, 0.0, 30.0)})), AXES)
+
+
+def test_electrodes_of_a_file_are_taken_and_the_given_ones_before_them(bar, tmp_path):
+    lines = [f"{name}, {x / 10}, {y / 10} {z / 10}  # cm" for name, (x, y, z) in ELECTRODES.items()]
+    (tmp_path / "electrodes.csv").write_text("# a patient's\n\n" + "\n".join(lines))
+    found = located(bar, Ecg(file=str(tmp_path / "electrodes.csv"), unit="cm", electrodes={"V1": (1.0, 2.0, 3.0)}))
+    assert found.keys() == ELECTRODES.keys()
+    np.testing.assert_allclose(found["RA"], ELECTRODES["RA"])
+    np.testing.assert_allclose(found["V1"], (1.0, 2.0, 3.0))
+
+
+def test_every_bad_line_of_a_file_is_named(tmp_path):
+    (tmp_path / "bad.csv").write_text("V1 1 2 3\nV7 1 2 3\nV1 1 2 3\nRA 1 2\nLA 1 2 nan\nLL a b c\n")
+    with pytest.raises(InputError) as error:
+        read(tmp_path / "bad.csv", 1.0)
+    for line, reason in (
+        (2, "no electrode 'V7'; known: LA, LL"),
+        (3, "V1 is given twice"),
+        (4, "RA needs three coordinates, not '1 2'"),
+        (5, "LA needs three coordinates, not '1 2 nan'"),
+        (6, "LL needs three coordinates, not 'a b c'"),
+    ):
+        assert f"bad.csv:{line}: {reason}" in str(error.value)
+    assert "bad.csv:1:" not in str(error.value)
+
+
+def test_a_file_of_electrodes_needs_a_unit():
+    with pytest.raises(ValueError, match="needs its `unit`"):
+        Ecg(file="electrodes.csv")
 
 
 def test_qrs_duration_ends_before_the_slow_t_wave():
