@@ -181,12 +181,13 @@ def conductivities(spec: ElectrophysiologySpec, factor: float, h: float, dt: flo
     if isinstance(conduction, Domains):
         intracellular, extracellular = _along_axes(conduction.intracellular), _along_axes(conduction.extracellular)
         return factor**2 * intracellular * extracellular / (intracellular + extracellular)
-    speeds = conduction.fibre, conduction.cross
-    fibre, cross = (
-        spec.chi * spec.Cm * cached_diffusivity(spec.cells[0], factor * speed, length, dt, LUMPED[spec.mass])
-        for speed, length in zip(speeds, cable_lengths(h, *speeds), strict=True)
-    )
-    return np.array([fibre, cross, cross])
+    along, across = cable_lengths(h, conduction.fibre, conduction.cross)
+    through = h if spec.purkinje else across  # the front that a network makes is parallel to the layers of the mesh
+    diffusivities = [
+        cached_diffusivity(spec.cells[0], factor * speed, length, dt, LUMPED[spec.mass])
+        for speed, length in ((conduction.fibre, along), (conduction.cross, through), (conduction.cross, across))
+    ]
+    return spec.chi * spec.Cm * np.array(diffusivities)
 
 
 def conductivity_fields(geometry: Geometry, spec: ElectrophysiologySpec, dt: float) -> fem.Function:
