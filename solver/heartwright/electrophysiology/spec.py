@@ -100,11 +100,17 @@ class Domains(Spec):
 
 
 class Speeds(Spec):
-    """Wanted conduction speeds; the conductivities that give them are found at the mesh's own edge length."""
+    """Wanted conduction speeds; the conductivities that give them are found at the mesh's own edge length.
+
+    Of a bidomain the extracellular ones are `ratio_fibre` and `ratio_cross` times the intracellular (Potse et al. 2006,
+    doi:10.1109/TBME.2006.880875).
+    """
 
     type: Literal["speed"] = "speed"
     fibre: Annotated[Speed, Field(gt=0)]
     cross: Annotated[Speed, Field(gt=0)]
+    ratio_fibre: Annotated[float, Field(gt=0)] = 1.0
+    ratio_cross: Annotated[float, Field(gt=0)] = 4.0
 
 
 class FastEndocardium(Spec):
@@ -161,7 +167,8 @@ class GrownTree(Spec):
 
     `generations` of branches spring from the fascicles of every bundle, `branch_length` long on average, with the
     standard deviation `branch_deviation`, `branch_angle` to either side; `repulsion` bends them away from each other,
-    and nearer than `clearance` to a strange branch they end.
+    and nearer than `clearance` to a strange branch they end. So they do at the apicobasal `height` above which the
+    endocardium bears no network: the base fires last (Durrer et al. 1970, doi:10.1161/01.CIR.41.6.899).
     """
 
     type: Literal["grown"] = "grown"
@@ -174,6 +181,7 @@ class GrownTree(Spec):
     repulsion: Annotated[float, Field(ge=0)] = 0.1
     segment: Annotated[Length, Field(gt=0)] = "1 mm"
     clearance: Annotated[Length, Field(gt=0)] = "1.2 mm"
+    height: Annotated[float, Field(gt=0, le=1)] = 0.85
 
 
 class TreeFile(Spec):
@@ -300,8 +308,10 @@ class ElectrophysiologySpec(Spec):
 
     @model_validator(mode="after")
     def _things_that_go_together(self) -> "ElectrophysiologySpec":
-        if self.equation == "bidomain" and not isinstance(self.conduction, Domains):
-            raise ValueError("the bidomain equation needs conductivities of both domains: conduction of type domains")
+        if self.equation == "bidomain" and isinstance(self.conduction, Conductivities):
+            raise ValueError(
+                "the bidomain equation needs conductivities of both domains: conduction of type domains or speed"
+            )
         if self.element == "P2" and self.equation != "monodomain":
             raise ValueError(f"quadratic elements are for the monodomain equation, this is {self.equation}")
         if self.element == "P2" and self.conduction.type == "speed":

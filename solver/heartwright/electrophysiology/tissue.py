@@ -98,7 +98,7 @@ class Tissue:
                     else Diffusion(geometry.V1, sigma, *solver)
                 )
             case "bidomain":
-                sigma, outside = (conductivity_tensor(s, directions) for s in domain_fields(geometry, spec))
+                sigma, outside = (conductivity_tensor(s, directions) for s in domain_fields(geometry, spec, dt))
                 self.diffusion = Bidomain(geometry, sigma, outside, *solver, muscle_cells)
             case "reaction_eikonal":
                 self.diffusion = eikonal.Foot(geometry, spec, directions, self.network, onset, period)
