@@ -73,8 +73,8 @@ TEXTS = {
         GOOD.replace("mesh: {", "mesh: {fields: [scar], "),
         "s.yaml:1: mesh: fields belong to the cells of a file: they need `file`, without `size` or fix: [slivers]",
     ),
-    "electrodes in no unit": (
-        GOOD.replace("  stimuli", "  ecg: {file: electrodes.csv}\n  stimuli"),
+    "a unit without electrodes": (
+        GOOD.replace("  stimuli", "  ecg: {unit: mm}\n  stimuli"),
         "s.yaml:3: electrophysiology.ecg: a file of electrodes needs its `unit`: mm, cm, m or um; places without file "
         "carry theirs",
     ),

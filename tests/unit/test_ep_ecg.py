@@ -123,6 +123,17 @@ def test_qrs_duration_ends_before_the_slow_t_wave():
     assert np.isnan(qrs(t, np.zeros((500, 2)))[1])
 
 
+def test_qrs_is_the_steepest_wave_of_several():
+    """A small atrial wave 150 ms before it is none of it; a notch of 20 ms inside is."""
+    t = np.arange(0.0, 600.0, 1.0)
+    humps = [(100, 0.1), (250, 1.0), (300, 0.6)]
+    leads = sum(size * np.exp(-(((t - at) / 8) ** 2)) for at, size in humps)
+    begin, duration = qrs(t, leads[:, None])
+    # at the sides of the humps the slope is 5 % of the greatest 2.1 and 1.9 widths from their middle
+    assert begin == pytest.approx(250 - 17, abs=2)
+    assert begin + duration == pytest.approx(300 + 16, abs=2)
+
+
 def test_t_wave_ends_where_its_tangent_meets_the_base_line():
     """A Gaussian of width 40 ms is steepest 40/√2 after its peak; its tangent there reaches zero as far again."""
     t = np.arange(0.0, 800.0, 1.0)

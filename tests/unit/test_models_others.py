@@ -22,7 +22,7 @@ PUBLISHED = {
     ("ohara_rudy_2011_cipa", "mid"): (319, -87.6),
     ("ohara_rudy_2011_cipa", "epi"): (213, -87.8),
     ("grandi_2011", "sinus_rhythm"): (328, -73.2),  # after some beats of the authors' code 317 ms, -73.6 mV
-    ("grandi_2011", "fibrillation"): (248, -78),  # shorter, and more polarised at rest
+    ("grandi_2011", "fibrillation"): (265, -78),  # shorter, and more polarised at rest
     ("stewart_2009", None): (299, -71),  # beats on its own: the maximal diastolic potential, published -71 mV
 }
 WORKHORSES = [
