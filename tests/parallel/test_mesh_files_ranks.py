@@ -159,11 +159,11 @@ def test_stored_coordinates_are_used_as_they_are(made, ranks):
 def test_stored_coordinates_of_another_mesh_are_not_used(made):
     raw = prepare(MeshSpec(file=str(made / "c1.h5")))
     assert raw.coordinates_of == raw.digest()
-    kept = fields.only_needed(raw, FibresBayer(), raw.digest())
+    kept = fields.only_needed(raw, FibresBayer(), (), raw.digest())
     assert kept.point_fields.keys() == set(fields.COORDINATES) and kept.notes == raw.notes
     swapped = raw.names | {"lv_endo": raw.names["rv_endo"], "rv_endo": raw.names["lv_endo"]}
     for other in (raw.but(names=swapped), raw.but(points=2.0 * raw.points)):
-        left = fields.only_needed(other, FibresBayer(), other.digest())
+        left = fields.only_needed(other, FibresBayer(), (), other.digest())
         assert not left.point_fields and "computed anew" in left.notes[-1]
 
 

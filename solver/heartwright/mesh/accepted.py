@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 
 def suits(geometry: "Geometry", spec: MeshSpec) -> bool:
-    """Whether directions, cavities and size are such as checks.py lets pass. Collective."""
-    findings = fields.bad_directions(_own(geometry), spec.fibres)
+    """Whether fields, cavities and size are such as checks.py lets pass. Collective."""
+    own = _own(geometry)
+    findings = fields.bad_directions(own, spec.fibres) + fields.bad_scalars(own, spec.fields)
     for name in geometry.cavities:
         findings += checks.unlikely(name, geometry.cavity_volume(name), spec)
     if not geometry.cavities:
@@ -49,7 +50,7 @@ def _own(geometry: "Geometry") -> RawMesh:
         np.zeros(0, dtype=np.int64),
         {},
         cell_fields=geometry.cell_fields,
-        point_fields=geometry.point_fields,
+        point_fields=geometry.point_fields | geometry.scalars,
         regions=tuple(geometry.regions),
         region=geometry.region,
     )

@@ -32,6 +32,7 @@ class Geometry:
     digest: sha256 of the checked input.
     cell_fields, point_fields: directions from the mesh file, rows for local cells and for local P1 dofs.
     regions, region: names of regions of the tissue -> their numbers, and the number of every local cell, 0 in none.
+    scalars: scalar fields from the mesh file, rows for local P1 dofs.
     stored: heart coordinates from the mesh file by name, rows for local P1 dofs; empty where it has none.
     levels, parent_cells: how often it was refined, and the local parent cell of every local cell.
     part_of, parent_vertices: the heart that this is a part of, if it is one, and the dof there of every local P1 dof.
@@ -67,6 +68,7 @@ class Geometry:
         self.parent_vertices: np.ndarray | None = None
         self.cell_fields: dict[str, np.ndarray] = {}
         self.point_fields: dict[str, np.ndarray] = {}
+        self.scalars: dict[str, np.ndarray] = {}
         self.stored: dict[str, np.ndarray] = {}
 
     def gathered_cells(self, values: np.ndarray) -> np.ndarray | None:
@@ -188,8 +190,8 @@ class Geometry:
         child.coarser = coarser, into
         child.regions, child.region = self.regions, self.region[parents]
         child.cell_fields = {name: values[parents] for name, values in self.cell_fields.items()}
-        if self.point_fields:
-            child.point_fields = self._point_fields_on(child)
+        if self.point_fields or self.scalars:
+            self._prolong_to(child)
         return child
 
     def part(self, names: Sequence[str]) -> "Geometry":
@@ -201,19 +203,31 @@ class Geometry:
 
     def from_part(self, part: "Geometry", values: np.ndarray, elsewhere: float) -> np.ndarray:
         """Values at the P1 dofs of a part at those of the whole, and another where the part has none. Collective."""
-        total, times = la.vector(self.V1.dofmap.index_map), la.vector(self.V1.dofmap.index_map)
-        total.array[part.parent_vertices], times.array[part.parent_vertices] = values, 1.0
-        for vector in (total, times):  # the rank that owns a node need not have a cell of the part around it
-            vector.scatter_reverse(la.InsertMode.add)
-            vector.scatter_forward()
-        return np.where(times.array > 0.5, total.array / np.maximum(times.array, 1.0), elsewhere)
+        # The rank that owns a node need not have a cell of the part around it.
+        total, times = (self._sum(part.parent_vertices, own) for own in (values, np.ones(len(values))))
+        return np.where(times > 0.5, total / np.maximum(times, 1.0), elsewhere)
 
-    def _point_fields_on(self, child: "Geometry") -> dict[str, np.ndarray]:
-        """The directions at the vertices of a refined child, between those at the vertices of this mesh."""
+    def around_vertices(self, values: np.ndarray) -> np.ndarray:
+        """At every P1 dof the mean of the values (n_cells,) of the cells around. Collective."""
+        corners = self.V1.dofmap.list.ravel()
+        total, times = (self._sum(corners, np.repeat(own, 4)) for own in (values, np.ones(len(values))))
+        return total / times
+
+    def _sum(self, dofs: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """At every P1 dof the sum of all values given for it on any rank. Collective."""
+        vector = la.vector(self.V1.dofmap.index_map)
+        vector.array[:] = np.bincount(dofs, values, len(vector.array))
+        vector.scatter_reverse(la.InsertMode.add)
+        vector.scatter_forward()
+        return vector.array
+
+    def _prolong_to(self, child: "Geometry") -> None:
+        """Give a refined child directions and scalars at its vertices, between those at the vertices of this mesh."""
         from heartwright.mesh.transfer import Transfer
 
         prolong = Transfer(self, child).prolong
-        return {name: fields.principal(prolong(fields.tensors(v))) for name, v in self.point_fields.items()}
+        child.point_fields = {n: fields.principal(prolong(fields.tensors(v))) for n, v in self.point_fields.items()}
+        child.scalars = {name: prolong(values) for name, values in self.scalars.items()}
 
 
 def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
@@ -244,7 +258,7 @@ def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
 
 def _needed(share: RawMesh, digest: str, spec: MeshSpec, comm: MPI.Comm) -> Geometry:
     """The Geometry with those fields only that the spec asks for. Collective."""
-    return partition(fields.only_needed(share, spec.fibres, digest), digest, comm)
+    return partition(fields.only_needed(share, spec.fibres, spec.fields, digest), digest, comm)
 
 
 def partition(share: RawMesh, digest: str, comm: MPI.Comm) -> Geometry:
@@ -272,10 +286,14 @@ def partition(share: RawMesh, digest: str, comm: MPI.Comm) -> Geometry:
     points = shares.Post(comm, len(share.points), geometry.input_vertex)
     geometry.regions = {name: i for i, name in enumerate(share.regions, 1)}
     geometry.region = cells.fetch(share.region)
-    geometry.cell_fields = {name: cells.fetch(held) for name, held in share.cell_fields.items()}
+    on_cells = {name: cells.fetch(held) for name, held in share.cell_fields.items()}
     on_points = {name: points.fetch(held) for name, held in share.point_fields.items()}
     geometry.stored = {name: on_points.pop(name) for name in fields.COORDINATES if name in on_points}
-    geometry.point_fields = on_points
+    geometry.scalars = {name: values for name, values in on_points.items() if values.ndim == 1}
+    geometry.scalars |= {name: geometry.around_vertices(v) for name, v in on_cells.items() if v.ndim == 1}
+    geometry.point_fields, geometry.cell_fields = (
+        {name: values for name, values in found.items() if values.ndim > 1} for found in (on_points, on_cells)
+    )
     return geometry
 
 

@@ -30,7 +30,7 @@ def read(spec: MeshSpec, comm: MPI.Comm) -> RawMesh | None:
     raw = None
     if _as_it_is(spec):
         with contextlib.suppress(Exception):  # a file can be wrong in any way
-            wanted = fields.named_by(spec.fibres) | set(fields.COORDINATES)
+            wanted = fields.named_by(spec.fibres) | {*spec.fields, *fields.COORDINATES}
             raw = native.share(Path(spec.file), comm.rank, comm.size, wanted)
     if not comm.allreduce(raw is not None, op=MPI.LAND):
         return None
@@ -42,8 +42,8 @@ def _as_it_is(spec: MeshSpec) -> bool:
     """Whether the mesh is that of a file of ours, without changes."""
     if spec.file is None or not spec.file.endswith(".h5") or spec.unit not in (None, "mm"):
         return False
-    plain = MeshSpec(file=spec.file, fibres=spec.fibres, cavity_volumes=spec.cavity_volumes, refine=spec.refine)
-    return spec.replace(unit=None) == plain
+    kept = {name: getattr(spec, name) for name in ("file", "fibres", "fields", "cavity_volumes", "refine")}
+    return spec.replace(unit=None) == MeshSpec(**kept)
 
 
 def _within(raw: RawMesh, comm: MPI.Comm) -> bool:
