@@ -27,7 +27,7 @@ DX, DT = 0.2, 0.05  # mm, ms
 BARRED = ("ten Tusscher-Panfilov", "rush_larsen")  # the bars are meant for a core with AVX-512
 FASTER = {1: 10, 4: 8}  # times than fenicsx-beat, by ranks
 LARGE_DX, LARGE_END = 0.1, 10  # mm, ms
-SIZE, BEAT = 1.7, 450  # mm, ms
+SIZE, BEAT = 2.8, 450  # mm, ms
 MOST = 4  # ranks, of what is too long for one
 
 
@@ -50,6 +50,11 @@ def fenicsx_beat(python: str, ranks: int) -> dict:
     """With cells compiled by numba, from our file of the model."""
     cell = list_models()["tentusscher_panfilov_2006"]
     return run(ranks, python, "fenicsx_beat.py", cell, DX, DT, "numba", "hypre", path=False)
+
+
+def torchcor(python: str, threads: int) -> dict:
+    """On the CPU, with as many threads as the others have ranks."""
+    return run(1, python, "torchcor_slab.py", DX, DT, threads, path=False)
 
 
 def kernel_rows() -> list[dict]:
@@ -94,6 +99,14 @@ def slab_rows(ranks: int, repeats: int, peer: str | None) -> list[dict]:
     return found
 
 
+def torchcor_rows(threads: int, python: str) -> list[dict]:
+    done, what = torchcor(python, threads), f"Niederer slab, {threads} thread{'s' * (threads > 1)}: TorchCor"
+    return [
+        row(what, done["wall"], "s", f"{done['steps']} steps, one run"),
+        row(f"{what}, P8", done["P8"], "ms", "activation of the far corner"),
+    ]
+
+
 def accuracy_rows() -> list[dict]:
     """The error in time of P8, beside our own value at a quarter of the step."""
     fine = ours(MOST, "double", DX, DT / 4)["P8"]
@@ -129,14 +142,17 @@ def beat_rows() -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", metavar="PYTHON", help="interpreter with fenicsx-beat, gotranx and numba")
+    parser.add_argument("--torchcor", metavar="PYTHON", help="interpreter with torchcor")
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
     found = kernel_rows()
     for ranks in given.ranks:
         found += slab_rows(ranks, given.repeats, given.peer)
+        found += torchcor_rows(ranks, given.torchcor) if given.torchcor else []
     found += accuracy_rows() + large_rows() + beat_rows()
-    options = " --peer PYTHON" * bool(given.peer) + f" --ranks {' '.join(map(str, given.ranks))}"
+    peers = " --peer PYTHON" * bool(given.peer) + " --torchcor PYTHON" * bool(given.torchcor)
+    options = f"{peers} --ranks {' '.join(map(str, given.ranks))}"
     write(__file__, found, options.strip())
 
 

@@ -36,19 +36,23 @@ static inline real phi1(real z) {
   return (1 - z * sixth) / (1 - z * (two_thirds - z * sixth));
 }
 
+// Unless told so, gcc converts between double and single precision one by one
 static inline void load(const double *y, long ld, real *s) {
   for (int i = 0; i < STATES; i++)
+#pragma omp simd
     for (int l = 0; l < W; l++) s[i * W + l] = y[ROW[i] * ld + l];
 }
 
 static inline void add(const real *change, long ld, double *y) {
   for (int i = 0; i < STATES; i++)
+#pragma omp simd
     for (int l = 0; l < W; l++) y[ROW[i] * ld + l] += change[i * W + l];
 }
 
 // Inputs run linearly from x0 to x1 over the whole step; theta in [0, 1] is the place in it.
 static inline void inputs(const double *x0, const double *x1, long ld, double theta, real *x) {
   for (int i = 0; i < INPUTS; i++)
+#pragma omp simd
     for (int l = 0; l < W; l++) x[i * W + l] = x0[i * ld + l] + theta * (x1[i * ld + l] - x0[i * ld + l]);
 }
 """
