@@ -9,15 +9,15 @@ from mpi4py import MPI
 
 from heartwright.linalg import JIT
 from heartwright.mechanics.boundary import fixed_nodes
-from heartwright.mechanics.passive import Guccione, HolzapfelOgden, NeoHooke, Usyk, volumetric
+from heartwright.mechanics.passive import volumetric
 from heartwright.mechanics.spec import Fixed, MechanicsSpec, RegionSpec, Robin
 from heartwright.mechanics.storage import SymmetricMatrix
 from heartwright.mechanics.wall import Wall
 from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
+from laws import LAWS
 
 MESH = MeshSpec(generate=Ellipsoid(size=16.0))
-LAWS = [HolzapfelOgden(), Guccione(), Usyk(), NeoHooke()]
 QUICK = JIT | {"cffi_extra_compile_args": ["-O0"]}  # quick to compile: these forms are used once
 SUPPORTS = [Fixed(where="base"), Robin(where="epi", stiffness=0.2, damping=5.0)]
 
@@ -27,7 +27,7 @@ def geometry():
     return build(MESH, MPI.COMM_SELF)
 
 
-@pytest.fixture(scope="module", params=LAWS, ids=lambda law: law.type)
+@pytest.fixture(scope="module", params=LAWS.values(), ids=LAWS)
 def wall(geometry, request):
     """A prestrained wall with everything a balance may contain, in the middle of a movement."""
     stiff = RegionSpec(where="epi", passive_scale=3.0)

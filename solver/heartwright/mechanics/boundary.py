@@ -1,17 +1,18 @@
-"""What holds and loads the heart: springs, dashpots and pressures on facets, as terms of the weak form."""
+"""What holds and loads the heart: springs, dashpots, contact and pressures on facets, as terms of the weak form."""
 
 import numpy as np
 import ufl
 from dolfinx import fem, la
 
 from heartwright.linalg import JIT
-from heartwright.mechanics.spec import Fixed, Robin, SurfacePressure
+from heartwright.mechanics.spec import Contact, Held, Robin, SurfacePressure
 
+ONSET = 0.05  # mm: how deep a wall is in a plane before the contact has its full stiffness
 DEGREE = {"quadrature_degree": 4}
 
 
 def robin(geometry, spec: Robin, extension, velocity, w):
-    """∫ (k e + c u') . w dS, or only along a reference normal N: ∫ ((k e + c u') . N) (N . w) dS.
+    """∫ (k e + c u') . w dS, or only along a reference normal N: ∫ ((k e + c u') . N) (N . w) dS, or only across it.
 
     e: the extension of the springs, u less the displacement at which they are slack.
     """
@@ -20,9 +21,9 @@ def robin(geometry, spec: Robin, extension, velocity, w):
     traction = k * extension + c * velocity
     if spec.direction == "full":
         return ufl.inner(traction, w) * ds
-    smooth = spec.direction == "normal"
-    N = smooth_normal(geometry, spec.where) if smooth else ufl.FacetNormal(geometry.mesh)
-    return ufl.inner(traction, N) * ufl.inner(N, w) / ufl.inner(N, N) * ds
+    N = ufl.FacetNormal(geometry.mesh) if spec.direction == "facet" else smooth_normal(geometry, spec.where)
+    along = ufl.inner(traction, N) * ufl.inner(N, w) / ufl.inner(N, N) * ds
+    return ufl.inner(traction, w) * ds - along if spec.direction == "tangential" else along
 
 
 def pressure(geometry, spec: SurfacePressure, p: fem.Constant, u: fem.Function, w):
@@ -32,6 +33,17 @@ def pressure(geometry, spec: SurfacePressure, p: fem.Constant, u: fem.Function, 
         * ufl.inner(cofactor(ufl.Identity(3) + ufl.grad(u)) * ufl.FacetNormal(geometry.mesh), w)
         * geometry.ds(geometry.tag(spec.where), metadata=DEGREE)
     )
+
+
+def contact(geometry, spec: Contact, u: fem.Function, w):
+    """-∫ k <-g> n . w dS,  g = (X + u - point) . n,  <y> = y²/2ε from 0 to ε, then y - ε/2: its slope has no jump."""
+    mesh, length = geometry.mesh, np.linalg.norm(spec.normal)
+    n, point = (fem.Constant(mesh, np.array(v)) for v in (np.divide(spec.normal, length), spec.point))
+    depth = ufl.max_value(ufl.inner(point - ufl.SpatialCoordinate(mesh) - u, n), 0.0)
+    onset = ufl.min_value(depth, ONSET)
+    depth = onset**2 / (2 * ONSET) + depth - onset
+    k, ds = fem.Constant(mesh, spec.stiffness), geometry.ds(geometry.tag(spec.where), metadata=DEGREE)
+    return -k * depth * ufl.inner(n, w) * ds
 
 
 def cofactor(F):
@@ -53,10 +65,11 @@ def smooth_normal(geometry, surface: str) -> fem.Function:
 
 
 def fixed_nodes(geometry, boundaries: list, V: fem.FunctionSpace) -> np.ndarray:
-    """Local nodes of V (ghosts included) on all facets that are `Fixed`."""
-    nodes = [
-        fem.locate_dofs_topological(V, 2, geometry.facets.find(geometry.tag(spec.where)))
-        for spec in boundaries
-        if isinstance(spec, Fixed)
-    ]
+    """Local nodes of V (ghosts included) on all facets that are `Held`."""
+    nodes = [nodes_on(geometry, spec.where, V) for spec in boundaries if isinstance(spec, Held)]
     return np.unique(np.concatenate([*nodes, np.zeros(0, np.int32)])).astype(np.int32)
+
+
+def nodes_on(geometry, surface: str, V: fem.FunctionSpace) -> np.ndarray:
+    """Local nodes of V (ghosts included) on a surface."""
+    return fem.locate_dofs_topological(V, 2, geometry.facets.find(geometry.tag(surface)))

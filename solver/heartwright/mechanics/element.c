@@ -1,6 +1,6 @@
 /* One kernel for all laws: residual and tangent of the muscle on quadratic tetrahedra, W cells at a time, one per lane.
 
-   Before this text stand W, Q (quadrature points), N = Q W, WEIGHT[Q], PHI[Q][4] (linear) and DPHI[Q][10][3] (quadratic
+   Before this text stand W, Q (quadrature points), N = Q W, VARYING (parameters that are nodal fields), WEIGHT[Q], PHI[Q][4] (linear) and DPHI[Q][10][3] (quadratic
    basis on the reference cell), MASS[10][10], and the two functions of the law, `stress` and `stiffness`.
 
    Everything is written in the muscle's own frame M = G [f0 s0 n0] at each point:
@@ -9,7 +9,7 @@
 
 typedef double lanes __attribute__((vector_size(8 * W)));
 
-enum { ROWS = 16, PAIRS = 55 };  /* rows of x: C (6), C0 (6), Ta, Ka, s, q */
+enum { FIXED = 16, ROWS = FIXED + VARYING, PAIRS = 55 };  /* rows of x: C (6), C0 (6), Ta, Ka, s, q, varying */
 static const int VOIGT[3][3] = {{0, 1, 2}, {1, 3, 4}, {2, 4, 5}};
 
 struct muscle {
@@ -19,6 +19,7 @@ struct muscle {
   const double *inverse;  /* cells x 10: inverse of the Jacobian, |its determinant| */
   const int *points;      /* cells x Q, places of the fields at quadrature points */
   const double *u, *u0, *v, *Ta, *Ka, *stiffening, *q, *frame;  /* frame: M, at quadrature points */
+  const double *const *varying;
 };
 
 struct block {
@@ -104,6 +105,7 @@ static void kinematics(const struct muscle *m, long first, struct block *b) {
   interpolate(m, b, m->Ka, b->x + 13 * N);
   interpolate(m, b, m->stiffening, b->x + 14 * N);
   interpolate(m, b, m->q, b->x + 15 * N);
+  for (int k = 0; k < VARYING; k++) interpolate(m, b, m->varying[k], b->x + (FIXED + k) * N);
 }
 
 /* out: the least det(I + grad u) at any point (huge where there are no cells), the sum of all, which is not finite if one

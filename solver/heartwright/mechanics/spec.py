@@ -1,15 +1,27 @@
 """What a scenario says about the mechanics of the heart wall."""
 
+import itertools
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from heartwright.mechanics.passive import HolzapfelOgden, Passive
 from heartwright.mesh.where import Where
+from heartwright.odes.model import Model, read
 from heartwright.spec import Spec
 from heartwright.units import Damping, Density, Length, Pressure, Stiffness, Time, Viscosity
 
+Vector = tuple[Length, Length, Length]
 Factor = Annotated[float, Field(ge=0, le=1000)]
+
+
+def _one_value_per_time(curve):
+    if len(curve.times) != len(curve.values):
+        raise ValueError(f"as many values as times are needed: got {len(curve.times)} and {len(curve.values)}")
+    if any(later <= earlier for earlier, later in itertools.pairwise(curve.times)):
+        raise ValueError("times must increase")
+    return curve
 
 
 class Curve(Spec):
@@ -18,20 +30,24 @@ class Curve(Spec):
     times: tuple[Time, ...] = Field(min_length=1)
     values: tuple[Pressure, ...] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _one_value_per_time(self):
-        if len(self.times) != len(self.values):
-            raise ValueError(f"as many values as times are needed: got {len(self.times)} and {len(self.values)}")
-        if any(later <= earlier for earlier, later in zip(self.times, self.times[1:], strict=False)):
-            raise ValueError("times must increase")
-        return self
+    _checked = model_validator(mode="after")(_one_value_per_time)
+
+
+class Path(Spec):
+    """A displacement in time: linear between points, constant before the first and after the last."""
+
+    times: tuple[Time, ...] = Field(min_length=1)
+    values: tuple[Vector, ...] = Field(min_length=1)
+
+    _checked = model_validator(mode="after")(_one_value_per_time)
 
 
 class Robin(Spec):
     """Springs and dashpots per area on a facet region: P N = -(k u + c u'), along a direction or in all.
 
     `normal`: along the normals of the smooth surface which the facets stand for; `facet`: along those of the facets
-    themselves, which keep the wall from sliding, the more the larger they are; `full`: in all directions.
+    themselves, which keep the wall from sliding, the more the larger they are; `tangential`: across the smooth normals;
+    `full`: in all directions.
 
     Robin, not Dirichlet: the pericardium slides, and the base is held by soft vessels. The springs are slack in the
     passively filled shape: what surrounds the heart has grown to fit it.
@@ -42,7 +58,7 @@ class Robin(Spec):
     where: str
     stiffness: Annotated[Stiffness, Field(ge=0)]
     damping: Annotated[Damping, Field(ge=0)] = 0.0
-    direction: Literal["normal", "facet", "full"] = "normal"
+    direction: Literal["normal", "facet", "tangential", "full"] = "normal"
 
 
 class Fixed(Spec):
@@ -60,16 +76,54 @@ class SurfacePressure(Spec):
     value: Pressure | Curve
 
 
-Boundary = Annotated[Robin | Fixed | SurfacePressure, Field(discriminator="type")]
+class Displacement(Spec):
+    """The facet region is where it is put: u is given, a vector or a path in time."""
+
+    type: Literal["displacement"] = "displacement"
+    where: str
+    value: Vector | Path
+
+
+class Contact(Spec):
+    """A rigid plane that the facet region slides on but does not pass, as that of a device's ring.
+
+    P N = k <-g> n per area at rest, with the gap g = (x - point) . n; n points to the wall. <y> is max(y, 0), but for
+    an onset within 0.05 mm, see `boundary.contact`. It derives from an energy: a wall that bounces off loses none.
+    A contact pressure p pushes the wall p/k + 0.025 mm into the plane, less than 0.2 mm at 16 kPa and the default.
+    """
+
+    type: Literal["contact"] = "contact"
+    where: str
+    point: Vector
+    normal: tuple[float, float, float]
+    stiffness: Annotated[Stiffness, Field(gt=0)] = 100.0
+
+    @model_validator(mode="after")
+    def _has_a_direction(self):
+        if math.hypot(*self.normal) == 0.0:
+            raise ValueError("normal must have a direction: it points from the plane to the wall")
+        return self
+
+
+Held = Fixed | Displacement
+Boundary = Annotated[Robin | Fixed | Displacement | Contact | SurfacePressure, Field(discriminator="type")]
 
 
 class ActiveSpec(Spec):
-    """Active tension of the sarcomere: a model of `odes/contraction` and a factor on its tension."""
+    """What sarcomeres make: a model of `odes/contraction`, of tension or of active strain, and a factor on that.
+
+    `orthotropy`: how muscle of active strain thickens across its fibres, see `shortening`; 1: alike.
+    """
 
     model: str = "land_2017"
     variant: str | None = None
     scale: Annotated[float, Field(ge=0, le=100)] = 1.0
     parameters: dict[str, float | str] = Field(default_factory=dict)
+    orthotropy: Annotated[float, Field(ge=0, le=10)] = 1.0
+
+    def read(self) -> Model:
+        """The model with its variant and parameters."""
+        return read(self.model, variant=self.variant, parameters=self.parameters)
 
 
 class RegionSpec(Spec):
@@ -106,8 +160,10 @@ class MechanicsSpec(Spec):
     `element`: P2, quadratic displacement whose change of volume the bulk modulus penalises; P2P1 (Taylor-Hood), with
     the pressure in the muscle as a linear unknown of its own, for any bulk modulus, `null` (infinite) included.
     `prestress`: the cavity pressures (e.g. {lv: 8 mmHg, rv: 4 mmHg}) at which the mesh was imaged, and which it bears
-    in that shape. Without it the mesh is taken as stress-free. `density` switches inertia on. `active_stress`: a second
-    Piola-Kirchhoff stress along the fibres that is prescribed, on top of what the sarcomeres make.
+    in that shape. Without it the mesh is taken as stress-free. `unloading`: without load each piece of such muscle is
+    free of stress `pointwise`, or the heart as a whole has a stress-free `shape`, which is found. `density` switches
+    inertia on. `active_stress`: a second Piola-Kirchhoff stress along the fibres that is prescribed, on top of what the
+    sarcomeres make.
     """
 
     passive: Passive = HolzapfelOgden()
@@ -120,8 +176,15 @@ class MechanicsSpec(Spec):
     boundaries: list[Boundary] = Field(default_factory=_pericardium_and_vessels)
     regions: list[RegionSpec] = Field(default_factory=list)
     prestress: dict[str, Pressure] | None = None
+    unloading: Literal["pointwise", "shape"] = "pointwise"
     quadrature_degree: Annotated[int, Field(ge=2, le=8)] = 4
     newton: NewtonSpec = NewtonSpec()
+
+    @model_validator(mode="after")
+    def _loaded_where_it_is_unloaded(self):
+        if self.unloading == "shape" and not self.prestress:
+            raise ValueError("without `prestress` the mesh is free of stress already: leave `unloading` out")
+        return self
 
     @model_validator(mode="after")
     def _pressure_where_it_is_needed(self):
