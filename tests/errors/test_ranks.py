@@ -16,13 +16,14 @@ ONE_RANK_FAILS = """
 import sys, types
 from mpi4py import MPI
 from heartwright import cli
+from heartwright.errors import InputError
 
 def run(scenario, folder, comm, hours):
     if comm.rank == 1:
         raise {error}
     comm.barrier()
 
-cli.PATIENCE = 0.5
+cli.ending.PATIENCE = 0.5
 sys.modules["heartwright.simulation"] = types.SimpleNamespace(run=run)
 import heartwright
 heartwright.simulation = sys.modules["heartwright.simulation"]
@@ -44,7 +45,7 @@ def test_light_commands_speak_once_too(tmp_path):
     assert done.stderr.count("nothing.yaml: no such file") == 1
 
 
-@pytest.mark.parametrize("error", ["ZeroDivisionError('oops')", "cli.InputError('mesh: bad')"])
+@pytest.mark.parametrize("error", ["ZeroDivisionError('oops')", "InputError('mesh: bad')"])
 def test_a_rank_that_fails_alone_ends_the_others(tmp_path, error):
     program = ONE_RANK_FAILS.format(
         error=error, scenario=str(CONFIGS / "quickstart.yaml"), folder=str(tmp_path / "out")

@@ -100,7 +100,7 @@ from heartwright.coupling.electromechanics import Heart
 from heartwright.errors import SolveFailed
 from heartwright.output.series import Series
 
-cli.PATIENCE = 1.0
+cli.ending.PATIENCE = 1.0
 step = Heart.step
 rank = MPI.COMM_WORLD.rank
 

@@ -95,6 +95,14 @@ TEXTS = {
         GOOD.replace("circulation: {}", "circulation: {cavities: {lv: endo}}"),
         "s.yaml:6: circulation.cavities.lv: the mesh has no surface 'endo'; it has: base, epi, lv_endo, rv_endo",
     ),
+    "no such surface of a pathology": (
+        GOOD.replace("circulation: {}", "circulation: {}\npathologies: [{type: infarct, where: apex}]"),
+        "s.yaml:7: pathologies.0.where: the mesh has no surface 'apex'; it has: base, epi, lv_endo, rv_endo",
+    ),
+    "no such region of the tissue": (
+        GOOD.replace("mechanics: {}", "mechanics: {regions: [{where: {region: la}, passive_scale: 2}]}"),
+        "s.yaml:5: mechanics.regions.0.where: the mesh has no region 'la'; it has: none",
+    ),
     "no such region": (
         GOOD.replace("mechanics: {}", "mechanics: {regions: [{where: scar, passive_scale: 2}]}"),
         "s.yaml:5: mechanics.regions.0.where: the mesh has no surface 'scar'; it has: base, epi, lv_endo, rv_endo",

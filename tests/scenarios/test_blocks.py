@@ -13,7 +13,7 @@ from heartwright import scenario
 from heartwright.electrophysiology.tissue import Tissue
 from heartwright.mesh import geometry as geometries
 from heartwright.mesh.fibres import directions
-from heartwright.output.metrics import qrs_duration
+from heartwright.output import metrics
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ def qrs(heart, path: str, *overrides: str) -> float:
         tissue.step(float(t), 1.0)
         leads.append(list(tissue.ecg().values()))
     assert tissue.summary()["activated"] == 1.0
-    return qrs_duration(np.arange(220.0), np.array(leads))
+    return metrics.qrs(np.arange(220.0), np.array(leads))[1]
 
 
 def test_a_healthy_qrs_is_narrow_and_a_cut_bundle_widens_it(heart):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from heartwright import cli, scenario
+from heartwright.cli import lock
 from heartwright.errors import InputError, SolveFailed, StorageError
 from heartwright.output import audit
 
@@ -103,7 +104,7 @@ def test_a_folder_that_is_no_run_is_never_emptied(simulation, capsys, tmp_path):
 def test_two_runs_do_not_share_a_folder(simulation, capsys, tmp_path):
     simulation(0)
     (tmp_path / "out").mkdir()
-    with cli._claim(tmp_path / "out"):
+    with lock.claim(tmp_path / "out"):
         assert run("-o", "out") == 64
     assert "another run is writing here" in capsys.readouterr().err
 

@@ -8,7 +8,7 @@ from mpi4py import MPI
 
 import heart
 from box import box
-from heartwright import scenario, tissue_commands
+from heartwright import protocols, scenario
 from heartwright.cli import main
 from heartwright.electrophysiology.conductivity import Bundle, cable_lengths, region_scale
 from heartwright.electrophysiology.spec import Cells, Region
@@ -83,7 +83,7 @@ def test_fibrosis_becomes_a_region(tmp_path):
 
 
 def test_tuned_conductivities_give_the_wanted_speed():
-    text = tissue_commands.tune(0.5, 0.25, 0.5, 0.1, "tentusscher_panfilov_2006", None)[1]
+    text = protocols.tune(0.5, 0.25, 0.5, 0.1, "tentusscher_panfilov_2006", None)[1]
     fibre = float(re.search(r"fibre: ([\d.]+)", text).group(1))
     cells, length = Cells(), cable_lengths(0.5, 0.5, 0.25)[0]
     speed = Bundle(cells, length, 0.1, np.array([fibre / (140 * 0.01)])).speeds(slowest=0.25)[0]
@@ -99,11 +99,11 @@ def test_tune_says_what_is_wrong_with_its_options(capsys):
 
 def test_the_threshold_divides_what_captures_from_what_does_not(tmp_path):
     described = scenario.load(heart.scenario(tmp_path, SLAB)).resolve()
-    found = tissue_commands.threshold(described, "s1", 60.0, MPI.COMM_WORLD, lambda line: None)
-    preparation = tissue_commands.alone(described, "s1", MPI.COMM_WORLD)[0]
+    found = protocols.threshold(described, "s1", 60.0, MPI.COMM_WORLD, lambda line: None)
+    preparation = protocols.alone(described, "s1", MPI.COMM_WORLD)[0]
     assert 5 < found < 60
-    assert tissue_commands.share_fired(preparation, found, 60.0, 1.0) > 0.5
-    preparation = tissue_commands.alone(described, "s1", MPI.COMM_WORLD)[0]
-    assert tissue_commands.share_fired(preparation, 0.97 * found, 60.0, 1.0) < 0.5
+    assert protocols.share_fired(preparation, found, 60.0, 1.0) > 0.5
+    preparation = protocols.alone(described, "s1", MPI.COMM_WORLD)[0]
+    assert protocols.share_fired(preparation, 0.97 * found, 60.0, 1.0) < 0.5
     with pytest.raises(InputError, match="no stimulus 's2' of the muscle; known: s1"):
-        tissue_commands.threshold(described, "s2", 60.0, MPI.COMM_WORLD, lambda line: None)
+        protocols.threshold(described, "s2", 60.0, MPI.COMM_WORLD, lambda line: None)

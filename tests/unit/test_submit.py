@@ -49,7 +49,7 @@ def test_the_members_of_a_sweep_are_complete_scenarios(file, capsys):
 def test_the_time_is_taken_from_a_probe_of_the_first_member_and_the_steps_of_the_longest(file, capsys, monkeypatch):
     probed = []
     needs = SimpleNamespace(ranks=4, seconds=lambda steps: probed.append(steps) or 60.0 * steps)
-    monkeypatch.setattr(cli, "_probe", lambda first: probed.append(first.time.end) or needs)
+    monkeypatch.setattr(cli.cluster, "probe", lambda first: probed.append(first.time.end) or needs)
     assert call(file, "--time", "auto", "--ranks", "2", "--sweep", "time.end=5 ms,15 ms") == 0
     assert probed == [5.0, 15]
     # 15 steps of a minute on 4 ranks, twice that on 2, a third more, and the notice of 5 minutes

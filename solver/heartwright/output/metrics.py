@@ -38,17 +38,12 @@ def of_last_beat(series: Series, period: float) -> dict[str, Metric]:
     return found
 
 
-def qrs_duration(times: np.ndarray, leads: np.ndarray, fraction: float = 0.1, longest: float = 250.0) -> float:
-    """Duration [ms] of the QRS complex in leads (n_times, n_leads) over one cycle.
+def qrs(times: np.ndarray, leads: np.ndarray, fraction: float = 0.1, longest: float = 250.0) -> tuple[float, float]:
+    """Begin and duration [ms] of the QRS complex in leads (n_times, n_leads) over one cycle.
 
     From the first to the last time, at most `longest` apart, at which the slope of the ECG (root mean square over the
     leads) exceeds `fraction` of its greatest value; nan for a silent ECG.
     """
-    return _qrs(times, leads, fraction, longest)[1]
-
-
-def _qrs(times: np.ndarray, leads: np.ndarray, fraction: float = 0.1, longest: float = 250.0) -> tuple[float, float]:
-    """Begin and duration [ms] of the QRS complex."""
     if len(times) < 3:
         return float("nan"), float("nan")
     slope = np.sqrt(np.mean(np.gradient(leads, times, axis=0) ** 2, axis=1))
@@ -65,8 +60,8 @@ def t_wave(times: np.ndarray, leads: np.ndarray) -> tuple[float, float]:
     where the tangent to its steepest descent meets the level the cycle begins with (Lepeschkin & Surawicz 1952,
     doi:10.1161/01.CIR.6.3.378).
     """
-    begin, qrs = _qrs(times, leads)
-    after = times > begin + qrs + 40 if np.isfinite(qrs) else np.zeros(len(times), dtype=bool)
+    begin, duration = qrs(times, leads)
+    after = times > begin + duration + 40 if np.isfinite(duration) else np.zeros(len(times), dtype=bool)
     if after.sum() < 3:
         return float("nan"), float("nan")
     power = np.sqrt(np.mean((leads[after] - leads[0]) ** 2, axis=1))
@@ -94,12 +89,12 @@ def qrs_axis(times: np.ndarray, I: np.ndarray, aVF: np.ndarray, begin: float, du
 def _ecg(times: np.ndarray, leads: dict[str, np.ndarray]) -> dict[str, Metric]:
     """QRS and QT duration, J point to T peak, T peak to T end, and the axis of QRS."""
     together = np.array(list(leads.values())).T
-    begin, qrs = _qrs(times, together)
+    begin, duration = qrs(times, together)
     peak, end = t_wave(times, together)
-    values = {"qrs": qrs, "qt": end - begin, "jtp": peak - begin - qrs, "tpe": end - peak}
+    values = {"qrs": duration, "qt": end - begin, "jtp": peak - begin - duration, "tpe": end - peak}
     found: dict[str, Metric] = {name: {"value": value, "unit": "ms"} for name, value in values.items()}
     if leads.keys() >= {"I", "aVF"}:
-        found["axis"] = {"value": qrs_axis(times, leads["I"], leads["aVF"], begin, qrs), "unit": "deg"}
+        found["axis"] = {"value": qrs_axis(times, leads["I"], leads["aVF"], begin, duration), "unit": "deg"}
     return found
 
 

@@ -1,4 +1,4 @@
-"""The commands about tissue: conductivities for wanted speeds, the threshold of capture."""
+"""Protocols on tissue: conductivities for wanted speeds, the threshold of capture."""
 
 from collections.abc import Callable
 

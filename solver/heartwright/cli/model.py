@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -10,10 +11,12 @@ from pydantic import ValidationError
 
 from heartwright.document import assignment
 from heartwright.electrophysiology.drugs import Drug, under
-from heartwright.electrophysiology.singlecell import Record, currents, measures, pace, restitution
 from heartwright.errors import InputError
 from heartwright.files import storing
 from heartwright.odes.model import Model, read
+
+if TYPE_CHECKING:
+    from heartwright.electrophysiology.singlecell import Record
 
 NAME = click.argument("name")
 VARIANT = click.option("--variant", help="One of those the model declares.")
@@ -103,6 +106,8 @@ def pacing(command: Callable[[Model, float, int, Path | None], None]) -> Callabl
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="CSV file for the last beat's traces.")
 def run(cell: Model, period: float, beats: int, output: Path | None) -> None:
     """Pace model NAME alone and print its action potential's measures."""
+    from heartwright.electrophysiology.singlecell import measures, pace
+
     record = pace(cell, period, beats, names=_traces(cell))
     for key, (value, unit) in measures(record).items():
         click.echo(f"{key:<22}{value:10.4g} {unit}")
@@ -115,6 +120,7 @@ def run(cell: Model, period: float, beats: int, output: Path | None) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Picture file [NAME.png].")
 def plot(cell: Model, period: float, beats: int, output: Path | None) -> None:
     """Draw the action potential, calcium, currents and S1-S2 restitution of model NAME."""
+    from heartwright.electrophysiology.singlecell import pace, restitution
     from heartwright.output import plots
 
     record = pace(cell, period, beats, names=_traces(cell))
@@ -150,10 +156,12 @@ def import_(file: Path, output: Path | None, force: bool) -> None:
 
 
 def _traces(cell: Model) -> tuple[str, ...]:
+    from heartwright.electrophysiology.singlecell import currents
+
     return (*(("calcium",) if "calcium" in cell.labels else ()), *currents(cell))
 
 
-def _write(record: Record, cell: Model, path: Path) -> None:
+def _write(record: "Record", cell: Model, path: Path) -> None:
     """Time, potential, calcium and currents, one column each, named with units as in `series.csv`."""
     names = ["time [ms]", "v [mV]", *(f"{name} {cell.unit(name)}" for name in record.others)]
     columns = np.column_stack([record.time, record.v, *record.others.values()])
