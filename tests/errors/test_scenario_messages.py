@@ -57,9 +57,26 @@ TEXTS = {
     ),
     "no type": (GOOD + "devices:\n  - {av_delay: 3 ms}\n", "s.yaml:8: devices.0: needs a `type`"),
     "one domain": (
-        GOOD.replace("  stimuli", "  equation: bidomain\n  stimuli"),
+        GOOD.replace(
+            "  stimuli",
+            "  equation: bidomain\n"
+            "  conduction: {type: conductivity, fibre: 1 S/m, sheet: 1 S/m, normal: 1 S/m}\n  stimuli",
+        ),
         "s.yaml:2: electrophysiology: the bidomain equation needs conductivities of both domains: conduction of type "
-        "domains",
+        "domains or speed",
+    ),
+    "a field that the mesh does not keep": (
+        GOOD.replace("  stimuli", "  cells: [{scales: [{type: field, parameter: iks.g_Ks, field: scar}]}]\n  stimuli"),
+        "s.yaml:3: electrophysiology.cells.0.scales.0.field: mesh.fields does not keep 'scar'; it names: none",
+    ),
+    "a field of a generated mesh": (
+        GOOD.replace("mesh: {", "mesh: {fields: [scar], "),
+        "s.yaml:1: mesh: fields belong to the cells of a file: they need `file`, without `size` or fix: [slivers]",
+    ),
+    "a unit without electrodes": (
+        GOOD.replace("  stimuli", "  ecg: {unit: mm}\n  stimuli"),
+        "s.yaml:3: electrophysiology.ecg: a file of electrodes needs its `unit`: mm, cm, m or um; places without file "
+        "carry theirs",
     ),
     "a bath without its equation": (
         GOOD.replace("  stimuli", "  bath: {where: epi}\n  stimuli"),

@@ -1,4 +1,4 @@
-"""What a cut bundle does to QRS, by the reaction-eikonal equation on the quickstart heart.
+"""What a cut bundle does to QRS, by the reaction-eikonal and the monodomain equation on the quickstart heart.
 
 Minutes, so marked slow.
 """
@@ -40,8 +40,15 @@ def qrs(heart, path: str, *overrides: str) -> float:
     return metrics.qrs(np.arange(220.0), np.array(leads))[1]
 
 
+def test_a_cut_bundle_widens_qrs_in_the_monodomain_as_well(heart):
+    equation = "electrophysiology.equation=monodomain"
+    healthy = qrs(heart, "healthy/purkinje.yaml", equation)
+    assert 55 < healthy < 100
+    assert qrs(heart, "pathologies/bundle_cut.yaml", equation) > healthy + 30
+
+
 def test_a_healthy_qrs_is_narrow_and_a_cut_bundle_widens_it(heart):
     healthy = qrs(heart, "healthy/purkinje.yaml")
-    assert 40 < healthy < 120
+    assert 55 < healthy < 100
     assert qrs(heart, "pathologies/bundle_cut.yaml") > healthy + 30
     assert qrs(heart, "healthy/purkinje.yaml", "pathologies=[{type: rbbb}]") > healthy + 15

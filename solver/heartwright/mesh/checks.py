@@ -33,7 +33,7 @@ def checked(raw: RawMesh, spec: MeshSpec) -> RawMesh:
         raw = repair.turned_round(raw, volumes)
     findings += _bad_neighbours(raw) + _parts(raw) + _bad_regions(raw)
     raw = repair.without_orphans(raw)
-    findings += fields.bad_directions(raw, spec.fibres)
+    findings += fields.bad_directions(raw, spec.fibres) + fields.bad_scalars(raw, spec.fields)
     if not findings:  # what follows would only repeat it
         raw = repair.on_the_boundary_only(raw)
         findings = _empty_regions(raw) + _bad_cavities(raw, spec) + _bad_extent(raw, spec)

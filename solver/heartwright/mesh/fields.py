@@ -1,4 +1,6 @@
-"""Fields that a mesh file carries: directions, which are unit vectors at right angles, and heart coordinates."""
+"""Fields that a mesh file carries: directions, which are unit vectors at right angles, heart coordinates, scalars."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -36,16 +38,39 @@ def bad_directions(raw: RawMesh, rule: FibreRule) -> list[str]:
     return findings
 
 
-def only_needed(raw: RawMesh, rule: FibreRule) -> RawMesh:
-    """The mesh with no other fields than the directions that the rule needs, and heart coordinates computed on it."""
+def bad_scalars(raw: RawMesh, names: Sequence[str]) -> list[str]:
+    """What is wrong with the scalar fields `names` of the file: missing, or with values that are no numbers."""
+    known = raw.cell_fields | raw.point_fields
+    scalars = sorted(name for name, values in known.items() if values.ndim == 1)
+    missing = [
+        f"has no scalar field '{name}'; it has {', '.join(scalars) or 'none'}" for name in names if name not in scalars
+    ]
+    broken = [name for name in names if name in scalars and not np.isfinite(known[name]).all()]
+    return missing + [f"'{name}' has values that are no numbers" for name in broken]
+
+
+def only_needed(raw: RawMesh, rule: FibreRule, scalars: Sequence[str] = ()) -> RawMesh:
+    """The mesh with no other fields than `scalars`, directions that the rule needs and its own heart coordinates."""
     rules = [part.fibres for part in rule.parts] if isinstance(rule, FibresParts) else [rule]
     names = {name for own in rules if isinstance(own, FibresFile) for name in (own.fibre, own.sheet)}
-    on_points, notes = names - raw.cell_fields.keys(), []
+    raw = _at_points(raw, scalars)
+    on_points, notes = (names - raw.cell_fields.keys()) | set(scalars), []
     if raw.coordinates_of:
         same = raw.coordinates_of == raw.digest() and raw.point_fields.keys() >= set(COORDINATES)
         on_points |= set(COORDINATES) if same else set()
         notes += [] if same else [f"{raw.source} carries coordinates of another mesh: they are computed anew"]
     return _only(raw, names & raw.cell_fields.keys(), on_points).but(*notes)
+
+
+def _at_points(raw: RawMesh, names: Sequence[str]) -> RawMesh:
+    """The mesh with those fields `names` that are on cells on points as well: means of the cells around."""
+    around = np.bincount(raw.cells.ravel(), minlength=len(raw.points))
+    means = {
+        name: np.bincount(raw.cells.ravel(), np.repeat(raw.cell_fields[name], 4), len(raw.points)) / around
+        for name in names
+        if name in raw.cell_fields
+    }
+    return raw.but(point_fields=raw.point_fields | means)
 
 
 def only_vectors(raw: RawMesh) -> RawMesh:

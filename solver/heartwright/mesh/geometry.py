@@ -32,6 +32,7 @@ class Geometry:
     digest: sha256 of the checked input.
     cell_fields, point_fields: directions from the mesh file, rows for local cells and for local P1 dofs.
     regions, region: names of regions of the tissue -> their numbers, and the number of every local cell, 0 in none.
+    scalars: scalar fields from the mesh file, rows for local P1 dofs.
     stored: heart coordinates from the mesh file by name, rows for local P1 dofs; empty where it has none.
     levels, parent_cells: how often it was refined, and the local parent cell of every local cell.
     part_of, parent_vertices: the heart that this is a part of, if it is one, and the dof there of every local P1 dof.
@@ -67,6 +68,7 @@ class Geometry:
         self.parent_vertices: np.ndarray | None = None
         self.cell_fields: dict[str, np.ndarray] = {}
         self.point_fields: dict[str, np.ndarray] = {}
+        self.scalars: dict[str, np.ndarray] = {}
         self.stored: dict[str, np.ndarray] = {}
 
     def gathered_cells(self, values: np.ndarray) -> np.ndarray | None:
@@ -187,8 +189,8 @@ class Geometry:
         child.coarser = coarser, into
         child.regions, child.region = self.regions, self.region[parents]
         child.cell_fields = {name: values[parents] for name, values in self.cell_fields.items()}
-        if self.point_fields:
-            child.point_fields = self._point_fields_on(child)
+        if self.point_fields or self.scalars:
+            self._prolong_to(child)
         return child
 
     def part(self, names: Sequence[str]) -> "Geometry":
@@ -207,12 +209,13 @@ class Geometry:
             vector.scatter_forward()
         return np.where(times.array > 0.5, total.array / np.maximum(times.array, 1.0), elsewhere)
 
-    def _point_fields_on(self, child: "Geometry") -> dict[str, np.ndarray]:
-        """The directions at the vertices of a refined child, between those at the vertices of this mesh."""
+    def _prolong_to(self, child: "Geometry") -> None:
+        """Give a refined child directions and scalars at its vertices, between those at the vertices of this mesh."""
         from heartwright.mesh.transfer import Transfer
 
         prolong = Transfer(self, child).prolong
-        return {name: fields.principal(prolong(fields.tensors(v))) for name, v in self.point_fields.items()}
+        child.point_fields = {n: fields.principal(prolong(fields.tensors(v))) for n, v in self.point_fields.items()}
+        child.scalars = {name: prolong(values) for name, values in self.scalars.items()}
 
 
 def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
@@ -220,7 +223,7 @@ def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
     raw = None
     with together(comm):
         if comm.rank == 0:
-            raw = fields.only_needed(prepare(spec), spec.fibres)
+            raw = fields.only_needed(prepare(spec), spec.fibres, spec.fields)
             if comm.size > len(raw.cells):
                 raise InputError(f"mesh: {comm.size} ranks for {len(raw.cells)} tetrahedra: use fewer")
     return distribute(raw, comm)
@@ -247,6 +250,7 @@ def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
     geometry.cell_fields = _scattered(comm, raw.cell_fields if raw else {}, original)
     on_points = _scattered(comm, raw.point_fields if raw else {}, geometry.input_vertex)
     geometry.stored = {name: on_points.pop(name) for name in fields.COORDINATES if name in on_points}
+    geometry.scalars = {name: on_points.pop(name) for name in tuple(on_points) if on_points[name].ndim == 1}
     geometry.point_fields = on_points
     return geometry
 
