@@ -328,14 +328,13 @@ def build(scenario: Scenario, comm: MPI.Comm) -> Preparation:
     """The heart or the tissue alone that a scenario describes, its mesh read or made, nothing stepped yet."""
     geometry = geometries.build(scenario.mesh, comm)
     if scenario.mechanics:
-        memory.require(geometry.quadratic_unknowns(), comm)
+        memory.require(geometry.unknowns(scenario.mechanics.degree), comm)
     fine = geometry.refined(scenario.mesh.refine + scenario.electrophysiology.halvings)
     time_ = scenario.time
     fibres = directions(fine, scenario.mesh.fibres, "DG0")
     tissue = Tissue(fine, scenario.electrophysiology, fibres, time_.dt_ep, time_.av_delay, time_.cycle_length)
     if scenario.mechanics is None:
         return Preparation(tissue, fibres[0])
-    memory.require(geometry.quadratic_unknowns(), comm)
     cavities = scenario.circulation.cavities
     return Heart(
         tissue=tissue,

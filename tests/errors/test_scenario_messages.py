@@ -143,11 +143,15 @@ TEXTS = {
     "Poisson ratio 0.5": (
         GOOD.replace("mechanics: {}", "mechanics: {bulk_modulus: null}"),
         "s.yaml:5: mechanics: with an infinite bulk_modulus (Poisson ratio 0.5) the pressure is an unknown: "
-        "set `element: P2P1`",
+        "set `element: P2P1` or `P1P1`",
     ),
     "no element": (
         GOOD.replace("mechanics: {}", "mechanics: {element: P3}"),
-        "s.yaml:5: mechanics.element: must be 'P2' or 'P2P1', got 'P3'",
+        "s.yaml:5: mechanics.element: must be 'P2', 'P2P1' or 'P1P1', got 'P3'",
+    ),
+    "stabilisation of an element that needs none": (
+        GOOD.replace("mechanics: {}", "mechanics: {element: P2P1, stabilisation: 5 kPa}"),
+        "s.yaml:5: mechanics: stabilisation is for `element: P1P1`, which needs it; this is P2P1",
     ),
     "no law": (
         GOOD.replace("mechanics: {}", "mechanics: {passive: {type: mooney_rivlin}}"),

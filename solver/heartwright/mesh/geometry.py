@@ -165,10 +165,10 @@ class Geometry:
             raise InputError(f"mesh: '{name}' bounds no cavity; those that do: {', '.join(self.rims) or 'none'}")
         return name
 
-    def quadratic_unknowns(self) -> int:
-        """Numbers that make a quadratic vector field: three at every vertex and edge. Collective."""
+    def unknowns(self, degree: int) -> int:
+        """Numbers that make a vector field of degree 1 or 2: three at every vertex, and edge. Collective."""
         self.mesh.topology.create_entities(1)
-        return 3 * sum(self.mesh.topology.index_map(dim).size_global for dim in (0, 1))
+        return 3 * sum(self.mesh.topology.index_map(dim).size_global for dim in range(degree))
 
     def refined(self, levels: int) -> "Geometry":
         """The mesh with every tetrahedron split into 8, `levels` times, each rank keeping the children of its cells.
