@@ -198,8 +198,8 @@ class MechanicsSpec(Spec):
     `prestress`: the cavity pressures (e.g. {lv: 8 mmHg, rv: 4 mmHg}) at which the mesh was imaged, and which it bears
     in that shape. Without it the mesh is taken as stress-free. `unloading`: without load each piece of such muscle is
     free of stress `pointwise`, or the heart as a whole has a stress-free `shape`, which is found. `density` switches
-    inertia on; steps in time are those of backward Euler, or with a `spectral_radius` those of the generalised-α method,
-    of second order (1 keeps all oscillations, 0 takes out the fastest at once). `active_stress`: a second
+    inertia on; steps in time are those of backward Euler, or with a `spectral_radius` those of the generalised-α
+    method, of second order (1 keeps all oscillations, 0 takes out the fastest at once). `active_stress`: a second
     Piola-Kirchhoff stress along the fibres that is prescribed, on top of what the sarcomeres make.
     """
 
