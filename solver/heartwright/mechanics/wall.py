@@ -9,7 +9,7 @@ r"""Wall: the balance of forces in the muscle, discretised: find u with r(u, p) 
 Quadratic or linear displacement on the shape of the mesh; what goes on in time is told in `motion`. G is how the muscle
 is deformed in that shape already, see `prestress`; unless the heart was imaged under pressure, G = I. ∂Ψ/∂F is the
 stress of the law, an active one (Ta + Ka (λ - λ0)) F f0⊗f0/λ, a prescribed one Sa F f0⊗f0, and a viscous one F η Ė,
-E = (C - I)/2. Where the sarcomeres' model makes an active strain, ψ is that of C_e, see `shortening`, without Ta and Ka.
+E = (C - I)/2. Where the sarcomeres' model makes active strain, ψ is that of C_e, see `shortening`, without Ta and Ka.
 The term with Ka is the change of the tension with the stretch inside a step, without which a tension model that is
 stepped before the solid oscillates (Regazzoni & Quarteroni 2021, doi:10.1016/j.cma.2020.113506).
 """
