@@ -9,6 +9,7 @@ from heartwright.errors import InputError
 from heartwright.mechanics.regions import scale_field
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mesh import rows
+from heartwright.mesh.scaling import scaled
 from heartwright.odes.kernel import Kernel
 from heartwright.odes.model import Model
 from heartwright.parts import Rows
@@ -62,7 +63,11 @@ class Contraction:
             outputs=self.makes,
             scheme="rush_larsen",
             comm=geometry.comm,
+            parameters_per_lane=tuple(dict.fromkeys(scale.parameter for scale in active.scales)),
         )
+        values = {scale.parameter: model.value(scale.parameter) for scale in active.scales}
+        for name, nodal in scaled(geometry, values, active.scales).items():
+            self.kernel.set(name, nodal[: self.own])
         self._before = np.zeros(self.own)  # stretch at the step before; 0: there was none
 
     @property

@@ -5,6 +5,7 @@ import ufl
 from dolfinx import fem, la
 
 from heartwright.linalg import JIT
+from heartwright.mechanics.regions import parameters
 from heartwright.mechanics.spec import Contact, Held, Robin, SurfacePressure
 
 ONSET = 0.05  # mm: how deep a wall is in a plane before the contact has its full stiffness
@@ -16,7 +17,7 @@ def robin(geometry, spec: Robin, extension, velocity, w):
 
     e: the extension of the springs, u less the displacement at which they are slack.
     """
-    k, c = (fem.Constant(geometry.mesh, value) for value in (spec.stiffness, spec.damping))
+    k, c = parameters(geometry, spec, ("stiffness", "damping"), spec.scales).values()
     ds = geometry.ds(geometry.tag(spec.where), metadata=DEGREE)
     traction = k * extension + c * velocity
     if spec.direction == "full":

@@ -2,11 +2,13 @@
 
 import itertools
 import math
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from heartwright.mechanics.passive import HolzapfelOgden, Passive
+from heartwright.mesh.scale import Scale
 from heartwright.mesh.where import Where
 from heartwright.odes.model import Model, read
 from heartwright.spec import Spec
@@ -14,6 +16,18 @@ from heartwright.units import Damping, Density, Length, Pressure, Stiffness, Tim
 
 Vector = tuple[Length, Length, Length]
 Factor = Annotated[float, Field(ge=0, le=1000)]
+
+
+def _only_scales(spec, scales: list[Scale], known: Iterable[str]):
+    """The spec, where every scale is one of a `known` parameter."""
+    if unknown := sorted({scale.parameter for scale in scales} - set(known)):
+        raise ValueError(f"scales: no parameter '{unknown[0]}' here; there are: {', '.join(known)}")
+    return spec
+
+
+def numbers(law) -> list[str]:
+    """The names of a law's parameters; a law that is no spec keeps its own to itself."""
+    return [name for name, value in law if isinstance(value, float)] if isinstance(law, Spec) else []
 
 
 def _one_value_per_time(curve):
@@ -49,6 +63,8 @@ class Robin(Spec):
     themselves, which keep the wall from sliding, the more the larger they are; `tangential`: across the smooth normals;
     `full`: in all directions.
 
+    `scales`: factors on `stiffness` and `damping` that differ from place to place.
+
     Robin, not Dirichlet: the pericardium slides, and the base is held by soft vessels. The springs are slack in the
     passively filled shape: what surrounds the heart has grown to fit it.
     Values of the pericardium after Pfaller et al. 2019, doi:10.1007/s10237-018-1098-4.
@@ -59,6 +75,11 @@ class Robin(Spec):
     stiffness: Annotated[Stiffness, Field(ge=0)]
     damping: Annotated[Damping, Field(ge=0)] = 0.0
     direction: Literal["normal", "facet", "tangential", "full"] = "normal"
+    scales: list[Scale] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _scales_what_it_has(self):
+        return _only_scales(self, self.scales, ("stiffness", "damping"))
 
 
 class Fixed(Spec):
@@ -112,13 +133,15 @@ Boundary = Annotated[Robin | Fixed | Displacement | Contact | SurfacePressure, F
 class ActiveSpec(Spec):
     """What sarcomeres make: a model of `odes/contraction`, of tension or of active strain, and a factor on that.
 
-    `orthotropy`: how muscle of active strain thickens across its fibres, see `shortening`; 1: alike.
+    `scales`: factors on parameters of the model that differ from place to place. `orthotropy`: how muscle of active
+    strain thickens across its fibres, see `shortening`; 1: alike.
     """
 
     model: str = "land_2017"
     variant: str | None = None
     scale: Annotated[float, Field(ge=0, le=100)] = 1.0
     parameters: dict[str, float | str] = Field(default_factory=dict)
+    scales: list[Scale] = Field(default_factory=list)
     orthotropy: Annotated[float, Field(ge=0, le=10)] = 1.0
 
     def read(self) -> Model:
@@ -157,6 +180,7 @@ def _pericardium_and_vessels() -> list[Robin | Fixed]:
 class MechanicsSpec(Spec):
     """Nearly or wholly incompressible, active, viscous wall with springs around it.
 
+    `scales`: factors on parameters of the passive law that differ from place to place.
     `element`: P2, quadratic displacement whose change of volume the bulk modulus penalises; P2P1 (Taylor-Hood), with
     the pressure in the muscle as a linear unknown of its own, for any bulk modulus, `null` (infinite) included.
     `prestress`: the cavity pressures (e.g. {lv: 8 mmHg, rv: 4 mmHg}) at which the mesh was imaged, and which it bears
@@ -167,6 +191,7 @@ class MechanicsSpec(Spec):
     """
 
     passive: Passive = HolzapfelOgden()
+    scales: list[Scale] = Field(default_factory=list)
     element: Literal["P2", "P2P1"] = "P2"
     bulk_modulus: Annotated[Pressure, Field(gt=0)] | None = 1000.0
     viscosity: Annotated[Viscosity, Field(ge=0)] = 100.0
@@ -179,6 +204,10 @@ class MechanicsSpec(Spec):
     unloading: Literal["pointwise", "shape"] = "pointwise"
     quadrature_degree: Annotated[int, Field(ge=2, le=8)] = 4
     newton: NewtonSpec = NewtonSpec()
+
+    @model_validator(mode="after")
+    def _scales_what_the_law_has(self):
+        return _only_scales(self, self.scales, numbers(self.passive))
 
     @model_validator(mode="after")
     def _loaded_where_it_is_unloaded(self):

@@ -29,25 +29,26 @@ from heartwright.mechanics.incompressible import Incompressible
 from heartwright.mechanics.muscle import FRAME, Fields, Muscle
 from heartwright.mechanics.passive import volumetric
 from heartwright.mechanics.prestress import Prestrain
-from heartwright.mechanics.regions import scale_field
+from heartwright.mechanics.regions import parameters, scale_field
 from heartwright.mechanics.shortening import elastic
-from heartwright.mechanics.spec import Contact, Curve, Displacement, MechanicsSpec, Path, Robin, SurfacePressure
+from heartwright.mechanics.spec import (
+    Contact,
+    Curve,
+    Displacement,
+    MechanicsSpec,
+    Path,
+    Robin,
+    SurfacePressure,
+    numbers,
+)
 from heartwright.mechanics.stretch import Projection
 from heartwright.mechanics.unloading import Unloading
 from heartwright.mesh import fibres
-from heartwright.spec import Spec
 
 
-def bind(law, mesh):
-    """The same law with its numbers as Constants of the form, so that a new value needs no new compilation.
-
-    A law that is no spec stays as it is.
-    """
-    if not isinstance(law, Spec):
-        return law
-    values = {name: getattr(law, name) for name in type(law).model_fields}
-    constants = {name: fem.Constant(mesh, v) for name, v in values.items() if isinstance(v, float)}
-    return law.model_construct(**(values | constants))
+def bind(law, values: dict[str, object]):
+    """The same law with some of its numbers replaced by what stands for them in a form."""
+    return type(law).model_construct(**(vars(law) | values)) if values else law
 
 
 class Wall(Balance):
@@ -76,11 +77,15 @@ class Wall(Balance):
         self.rate, self.viscosity = fem.Constant(mesh, 0.0), fem.Constant(mesh, spec.viscosity)
         self.follow = fem.Constant(mesh, 0.0)
         self.bulk_modulus, self.Sa = fem.Constant(mesh, spec.bulk_modulus or np.inf), fem.Constant(mesh, 0.0)
-        self.law = bind(spec.passive, mesh)
+        bound = parameters(geometry, spec.passive, numbers(spec.passive), spec.scales)
+        self.law = bind(spec.passive, bound)
+        self.varying = {name: value for name, value in bound.items() if isinstance(value, fem.Function)}
         self.shortens = active.makes(spec.active.read()) == active.STRAIN
         self.orthotropy = fem.Constant(mesh, spec.active.orthotropy)
         fields = Fields(self.u, self.u0, self.v, self.Ta, self.Ka, self.stiffening, self.q, self.frame)
-        muscle = Muscle(geometry, fields, self.potential, spec.density or 0.0, self.rate, degree)
+        muscle = Muscle(
+            geometry, fields, self.potential, spec.density or 0.0, self.rate, degree, [*self.varying.values()]
+        )
         self._displaced = [
             (boundary.nodes_on(geometry, held.where, V), fem.Constant(mesh, np.zeros(3)), held.value)
             for held in spec.boundaries
@@ -100,21 +105,22 @@ class Wall(Balance):
         self.follow_curves(0.0)
         self.projected_stretch = Projection(geometry.V1, self.stretch(), self.dx)
 
-    def potential(self, C, C0, Ta, Ka, s, q):
-        """Ψ (kPa) in the muscle's own frame, where f0, s0 and n0 are the unit vectors."""
+    def potential(self, C, C0, Ta, Ka, s, q, *varying):
+        """Ψ (kPa) in the muscle's own frame, where f0, s0 and n0 are the unit vectors; `varying`: values of those."""
+        law = bind(self.law, dict(zip(self.varying, varying, strict=True)))
         stretch, stretch0 = ufl.sqrt(C[0, 0]), ufl.sqrt(C0[0, 0])
         if self.shortens:
-            muscle = self.at_rest(elastic(C, Ta, self.orthotropy), s, q)
+            muscle = self.at_rest(law, elastic(C, Ta, self.orthotropy), s, q)
         else:
-            muscle = self.at_rest(C, s, q) + Ta * stretch + Ka / 2 * (stretch - stretch0) ** 2
+            muscle = self.at_rest(law, C, s, q) + Ta * stretch + Ka / 2 * (stretch - stretch0) ** 2
         viscous = self.viscosity * self.rate / 8 * ufl.inner(C - C0, C - C0)
         return muscle + self.Sa / 2 * C[0, 0] + viscous
 
-    def at_rest(self, C, s, q=None):
+    def at_rest(self, law, C, s, q):
         """The part of Ψ (kPa) that muscle at rest has."""
         J = ufl.sqrt(ufl.det(C))
         volume = volumetric(J, self.bulk_modulus) if self.spec.element == "P2" else q * (J - 1)
-        return s * self.law.psi(C, *FRAME) + volume
+        return s * law.psi(C, *FRAME) + volume
 
     def stretch(self):
         """λ = |F G f0| in UFL."""
