@@ -23,7 +23,7 @@ volume = solid.inflate({"lv": 0.6})[0]
 rows = []
 for k in range(28):
     calcium = np.full_like(contraction.tension, 1e-4 + 9e-4 * (k / 20) * np.exp(1 - k / 20))
-    contraction.step(float(k), 1.0, calcium=calcium, stretch=solid.stretch())
+    contraction.step(float(k), 1.0, {"calcium": calcium}, solid.stretch())
     solid.tension(contraction.tension, contraction.stiffness)
     outflow = lambda p: (volume - 2000.0 * np.maximum(p - 3.0, 0.0), -2000.0 * np.diag((p > 3.0).astype(float)))
     solid.step(float(k), 1.0, outflow)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
+from heartwright.errors import InputError
 from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.spec import MechanicsSpec, RegionSpec
 from heartwright.mesh.geometry import build
@@ -24,7 +25,7 @@ def twitch(contraction: Contraction, stretch: float = 1.0, steps: int = 150) -> 
     rows = []
     for k in range(steps):
         calcium = 1e-4 + 9e-4 * (k / 20) * np.exp(1 - k / 20)
-        contraction.step(float(k), 1.0, calcium=calcium * ones, stretch=stretch * ones)
+        contraction.step(float(k), 1.0, {"calcium": calcium * ones}, stretch * ones)
         rows.append(contraction.tension.copy())
     return np.array(rows)
 
@@ -48,7 +49,7 @@ def test_shortening_lowers_the_tension_at_once(geometry):
     ones = np.ones_like(contraction.tension)
     before = twitch(contraction, steps=60)[-1]
     stiffness = contraction.stiffness.copy()
-    contraction.step(60.0, 1.0, calcium=7e-4 * ones, stretch=0.995 * ones)
+    contraction.step(60.0, 1.0, {"calcium": 7e-4 * ones}, 0.995 * ones)
     # The drop is Ka times the change of stretch, less what the bridges recover within the step.
     assert contraction.tension - before == pytest.approx(-0.005 * stiffness, rel=0.5)
 
@@ -70,3 +71,25 @@ def test_a_restored_contraction_goes_on_alike(geometry):
     for key, array in contraction.state().items():
         array[...] = saved[key]
     assert twitch(contraction, 1.02, steps=5) == pytest.approx(once, rel=1e-14)
+
+
+def test_a_model_takes_the_potential_where_it_wants_no_calcium_and_may_have_no_stiffness(geometry):
+    contraction = Contraction(geometry, MechanicsSpec(active={"model": "nash_panfilov_2004"}), 1.0)
+    assert contraction.signals == ("membrane_potential",)
+    ones = np.ones_like(contraction.tension)
+    for k in range(20):
+        contraction.step(float(k), 1.0, {"membrane_potential": 0.0 * ones}, ones)
+    assert contraction.tension == pytest.approx(0.8 * 47.9, rel=1e-3)  # u = 0.8, risen within 1.3 ms
+    assert not contraction.stiffness.any()
+
+
+def test_a_model_of_active_strain_shortens(geometry):
+    contraction = Contraction(geometry, MechanicsSpec(active={"model": "rossi_2014", "scale": 0.5}), 1.0)
+    gamma = 2 * twitch(contraction)
+    assert -0.25 < gamma.min() < -0.1
+    assert (gamma <= 0.0).all() and gamma[-1] == pytest.approx(0.0, abs=0.05)
+
+
+def test_a_model_that_makes_neither_tension_nor_strain_is_refused(geometry):
+    with pytest.raises(InputError, match="mitchell_schaeffer_2003 makes neither active_tension nor active_strain"):
+        Contraction(geometry, MechanicsSpec(active={"model": "mitchell_schaeffer_2003"}), 1.0)

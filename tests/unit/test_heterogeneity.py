@@ -6,18 +6,16 @@ import pytest
 from mpi4py import MPI
 
 from box import AXES, box
-from heartwright.electrophysiology import heterogeneity
 from heartwright.electrophysiology.spec import (
     Cells,
     Conductivities,
     ElectrophysiologySpec,
-    ScaleCoordinate,
-    ScaleField,
-    ScaleRegion,
 )
 from heartwright.electrophysiology.tissue import Tissue
 from heartwright.errors import InputError
+from heartwright.mesh import scaling
 from heartwright.mesh.geometry import Geometry, build
+from heartwright.mesh.scale import ScaleCoordinate, ScaleField, ScaleRegion
 from heartwright.mesh.spec import Biventricle, MeshSpec, Slab
 
 RIGHT_HALF = {"box": {"lower": (5.0, -1.0, -1.0), "upper": (11.0, 9.0, 9.0)}}
@@ -66,7 +64,7 @@ def test_along_a_coordinate_factors_are_linear_between_places():
     scale = ScaleCoordinate(parameter="iks.g_Ks", along="apicobasal", at=[0.2, 0.8], factors=[2.0, 0.5])
     height = heart.coordinates.apicobasal
     expected = np.where(height < 0.2, 2.0, np.where(height > 0.8, 0.5, 2.0 - 2.5 * (height - 0.2)))
-    np.testing.assert_allclose(heterogeneity.factors(heart, scale), expected)
+    np.testing.assert_allclose(scaling.factors(heart, scale), expected)
 
 
 @pytest.fixture
@@ -95,7 +93,7 @@ def test_a_field_of_the_mesh_file_scales_at_its_points(slab_file):
     """Also on a refined mesh, linear between the points of the file; fields of cells are means at their points."""
     geometry = build(slab(slab_file, "x", "above"), MPI.COMM_SELF).refined(1)
     scale = ScaleField(parameter="iks.g_Ks", field="x")
-    np.testing.assert_allclose(heterogeneity.factors(geometry, scale), geometry.points[:, 0], atol=1e-12)
+    np.testing.assert_allclose(scaling.factors(geometry, scale), geometry.points[:, 0], atol=1e-12)
     above, x = geometry.scalars["above"], geometry.points[:, 0]
     assert np.all(above[x > 7] == 1.0) and np.all(above[x < 3] == 0.0)
 
@@ -105,7 +103,7 @@ def test_what_the_file_does_not_have_is_named(slab_file):
         build(slab(slab_file, "y"), MPI.COMM_SELF)
     geometry = build(slab(slab_file, "x"), MPI.COMM_SELF)
     with pytest.raises(InputError, match=r"the mesh keeps no field 'above'; mesh\.fields names x"):
-        heterogeneity.factors(geometry, ScaleField(parameter="iks.g_Ks", field="above"))
+        scaling.factors(geometry, ScaleField(parameter="iks.g_Ks", field="above"))
 
 
 def test_unknown_parameters_are_named():

@@ -10,10 +10,11 @@ from mpi4py import MPI
 from heartwright.linalg import JIT
 from heartwright.mechanics.boundary import fixed_nodes
 from heartwright.mechanics.passive import volumetric
-from heartwright.mechanics.spec import Fixed, MechanicsSpec, RegionSpec, Robin
+from heartwright.mechanics.spec import Fixed, MechanicsSpec, RegionSpec, Robin, numbers
 from heartwright.mechanics.storage import SymmetricMatrix
 from heartwright.mechanics.wall import Wall
 from heartwright.mesh.geometry import build
+from heartwright.mesh.scale import ScaleRegion
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 from laws import LAWS
 
@@ -27,12 +28,18 @@ def geometry():
     return build(MESH, MPI.COMM_SELF)
 
 
-@pytest.fixture(scope="module", params=LAWS, ids=lambda law: law.type)
+@pytest.fixture(scope="module", params=LAWS.values(), ids=LAWS)
 def wall(geometry, request):
     """A prestrained wall with everything a balance may contain, in the middle of a movement."""
     stiff = RegionSpec(where="epi", passive_scale=3.0)
+    scales = [ScaleRegion(parameter=name, where="lv_endo", factor=2.0) for name in numbers(request.param)[:2]]
     spec = MechanicsSpec(
-        passive=request.param, density=1.06e-3, boundaries=SUPPORTS, regions=[stiff], prestress={"lv": 1.0}
+        passive=request.param,
+        scales=scales,
+        density=1.06e-3,
+        boundaries=SUPPORTS,
+        regions=[stiff],
+        prestress={"lv": 1.0},
     )
     wall = Wall(geometry, spec, MESH.fibres, ["lv_endo"])
     random = np.random.default_rng(3)

@@ -12,7 +12,7 @@ from laws import LAWS
 KAPPA = 100.0
 FIBRE, SHEET, NORMAL = np.linalg.qr(np.random.default_rng(7).standard_normal((3, 3)))[0].T
 
-every_law = pytest.mark.parametrize("law", LAWS, ids=lambda law: law.type)
+every_law = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 
 
 def vector(a):
@@ -90,6 +90,20 @@ def test_fibres_bear_tension_and_hardly_any_compression():
 
     assert pull(1.15) > 5.0
     assert abs(pull(0.85)) < 1e-3 * pull(1.15)
+
+
+def test_directions_that_scatter_all_around_make_the_law_isotropic_and_none_leave_it_as_it_was():
+    F, Q = stretched(6), rotation(5)
+    round_ = HolzapfelOgden(kappa_f=1 / 3, kappa_s=1 / 3, a_fs=0.0, switch=None)
+    assert energy(round_, F @ Q) == pytest.approx(energy(round_, F), rel=1e-11)
+    assert energy(HolzapfelOgden(kappa_f=0.0, kappa_s=0.0), F) == pytest.approx(energy(HolzapfelOgden(), F), rel=1e-12)
+
+
+def test_without_a_switch_fibres_bear_compression_like_tension():
+    law, F = HolzapfelOgden(a=1e-12, a_s=0.0, a_fs=0.0, switch=None), np.eye(3) - 0.1 * np.outer(FIBRE, FIBRE)
+    E = 0.9**2 - 1
+    volume = KAPPA / 4 * (0.9**2 - 1 - 2 * np.log(0.9))
+    assert energy(law, F) == pytest.approx(3.0 / 16 * (np.exp(8 * E**2) - 1) + volume, rel=1e-9)
 
 
 def test_guccione_along_the_fibre_is_the_closed_formula():

@@ -17,7 +17,7 @@ from laws import LAWS
 MESH = MeshSpec(generate=Ellipsoid(size=14.0))
 HELD = [Fixed(where=name) for name in ("epi", "base", "lv_endo")]
 H = np.array([[0.10, 0.06, -0.03], [0.02, -0.05, 0.04], [-0.04, 0.03, 0.02]])  # F - I, det F = 1.066
-CASES = [(law, "P2") for law in LAWS] + [(HolzapfelOgden(), "P2P1")]
+CASES = {name: (law, "P2") for name, law in LAWS.items()} | {"P2P1": (HolzapfelOgden(), "P2P1")}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def geometry():
     return build(MESH, MPI.COMM_SELF)
 
 
-@pytest.mark.parametrize(("law", "element"), CASES, ids=lambda case: getattr(case, "type", case))
+@pytest.mark.parametrize(("law", "element"), CASES.values(), ids=CASES)
 def test_a_homogeneous_deformation_of_the_surface_is_that_of_the_inside(geometry, law, element):
     """Equal fibres everywhere: the stress is the same at all points, so any mesh bears it without error."""
     spec = MechanicsSpec(passive=law, element=element, viscosity=0.0, bulk_modulus=50.0, boundaries=HELD)
@@ -40,7 +40,7 @@ def test_a_homogeneous_deformation_of_the_surface_is_that_of_the_inside(geometry
     assert np.abs(solid.u.x.array.reshape(-1, 3) - exact).max() < 1e-4  # mm: what Newton's method may leave
 
 
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.type)
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 def test_forces_turn_with_the_observer(geometry, law):
     """Muscle with all it does inside a step but inertia, and pressure: seen from a frame that turns, r turns too."""
     wall = Wall(geometry, MechanicsSpec(passive=law, boundaries=[]), MESH.fibres, ["lv_endo"])

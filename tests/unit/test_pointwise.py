@@ -42,7 +42,7 @@ def derivatives(energy) -> tuple[Pointwise, list[int], np.ndarray]:
     return law, first, np.array([[law.graph.derivative(y, s) for s in symbols] for y in first])
 
 
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.type)
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 def test_stress_and_stiffness_are_derivatives_of_the_energy(law):
     psi = law.psi(MATRIX, *AXES) + volumetric(ufl.sqrt(ufl.det(MATRIX)), 100.0)
     graph, first, second = derivatives(psi)

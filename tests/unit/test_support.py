@@ -6,7 +6,7 @@ from mpi4py import MPI
 from heartwright.errors import InputError
 from heartwright.mechanics import support
 from heartwright.mechanics.solid import Solid
-from heartwright.mechanics.spec import Fixed, MechanicsSpec, Robin, SurfacePressure
+from heartwright.mechanics.spec import Displacement, Fixed, MechanicsSpec, Robin, SurfacePressure
 from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec
 from mpi import answer
@@ -29,6 +29,12 @@ SUPPORTS = {
     "a sac and a sliding base": ([robin("epi"), robin("base")], ["rotation about z"]),
     "a sac and vessels": ([robin("epi"), robin("base", "full")], []),
     "springs": ([robin("base", "full")], []),
+    "a sac that rubs": ([robin("epi", "tangential")], []),
+    "a base held across its normal": (
+        [robin("base", "tangential")],
+        ["translation along z", "rotation about all axes across z"],
+    ),
+    "a base that is put": ([Displacement(where="base", value=(0.0, 0.0, 1.0))], []),
     "a fixed base": ([Fixed(where="base")], []),
 }
 

@@ -75,8 +75,8 @@ class Heart(Preparation):
         with self.watch("tissue"):
             self.tissue.step(t, dt)
         with self.watch("contraction"):
-            calcium = self.transfer.restrict(self.tissue.calcium())
-            self.contraction.step(t, dt, calcium=calcium, stretch=self.solid.stretch())
+            signals = {name: self.transfer.restrict(self._signal(name)) for name in self.contraction.signals}
+            self.contraction.step(t, dt, signals, self.solid.stretch())
         with self.watch("solid"):
             self.solid.tension(self.contraction.tension, self.contraction.stiffness)
             self.solid.solve(t, dt, lambda p: self._volumes(t, dt, p))
@@ -88,6 +88,10 @@ class Heart(Preparation):
         with together(self.geometry.comm):
             return self.circulation.volumes(t, dt, p)
 
+    def _signal(self, name: str) -> np.ndarray:
+        """What makes muscle contract: the cells' calcium or potential at the nodes, ghosts included. Collective."""
+        return self.tissue.calcium() if name == "calcium" else self.tissue.v.x.array
+
     def forget(self) -> None:
         """Drop what only speeds up the next step: without it, what follows is given by `state()` to the last digit."""
         self.solid.newton.stale = True
@@ -96,7 +100,8 @@ class Heart(Preparation):
         """The row of the series at time t: name -> (value, unit). Collective."""
         row = {name: in_report_units(name, value) for name, value in self.circulation.observables(t).items()}
         row |= self.observe_tissue()
-        row["active_tension"] = (self.contraction.mean_tension(), "kPa")
+        made = self.contraction.makes[0]
+        row[made] = (self.contraction.mean_tension(), "kPa" if made == "active_tension" else "1")
         row |= self._shape_of_the_left_ventricle()
         row["cavity_error"] = (self._cavity_error(), "1")
         row["newton"] = (float(self.solid.iterations), "1")

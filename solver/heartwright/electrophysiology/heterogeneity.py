@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from heartwright.electrophysiology.cells import Population
-from heartwright.electrophysiology.spec import Cells, Scale, ScaleCoordinate, ScaleRegion
-from heartwright.errors import InputError
+from heartwright.electrophysiology.spec import Cells
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.select import select
+from heartwright.mesh.scaling import factors
 
 
 def apply(geometry: Geometry, entries: Sequence[Cells], cells: Population) -> None:
@@ -24,17 +23,3 @@ def apply(geometry: Geometry, entries: Sequence[Cells], cells: Population) -> No
             values[name] = values.get(name, kernel.model.value(name)) * factor
         for name, each in values.items():
             kernel.set(name, each)
-
-
-def factors(geometry: Geometry, scale: Scale) -> np.ndarray:
-    """The factor at every local node (n_vertices,), ghosts included. Collective."""
-    if isinstance(scale, ScaleRegion):
-        return np.where(select(geometry, scale.where), scale.factor, 1.0)
-    if isinstance(scale, ScaleCoordinate):
-        return np.interp(getattr(geometry.coordinates, scale.along), scale.at, scale.factors)
-    if scale.field not in geometry.scalars:
-        raise InputError(
-            f"electrophysiology.cells.scales: the mesh keeps no field '{scale.field}'; "
-            f"mesh.fields names {', '.join(geometry.scalars) or 'none'}"
-        )
-    return geometry.scalars[scale.field]

@@ -1,12 +1,12 @@
 """What a scenario says about electrophysiology: cells, conduction, stimuli, regions, ECG."""
 
-import itertools
 import math
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
 from heartwright.electrophysiology.drugs import Drug
+from heartwright.mesh.scale import Scale
 from heartwright.mesh.where import Where, WhereCoordinates
 from heartwright.spec import Spec
 from heartwright.units import (
@@ -23,44 +23,6 @@ from heartwright.units import (
 
 Point = tuple[Length, Length, Length]
 HIS = "his"  # the place at which a Purkinje network is stimulated
-
-
-class ScaleRegion(Spec):
-    """`parameter` (a name or a label of the model) is `factor` times its value in `where`."""
-
-    type: Literal["region"] = "region"
-    parameter: str
-    where: Where
-    factor: Annotated[float, Field(ge=0)]
-
-
-class ScaleCoordinate(Spec):
-    """Along a heart coordinate: `factors` at the places `at`, linear between them and constant beyond."""
-
-    type: Literal["coordinate"] = "coordinate"
-    parameter: str
-    along: Literal["transmural", "apicobasal"]
-    at: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2)]
-    factors: list[Annotated[float, Field(ge=0)]]
-
-    @model_validator(mode="after")
-    def _a_factor_at_each(self):
-        if len(self.at) != len(self.factors):
-            raise ValueError(f"{len(self.at)} places but {len(self.factors)} factors: one for each")
-        if any(low >= high for low, high in itertools.pairwise(self.at)):
-            raise ValueError("the places in `at` must ascend")
-        return self
-
-
-class ScaleField(Spec):
-    """Times the values of a scalar field of the mesh file, one of `mesh.fields`."""
-
-    type: Literal["field"] = "field"
-    parameter: str
-    field: str
-
-
-Scale = Annotated[ScaleRegion | ScaleCoordinate | ScaleField, Field(discriminator="type")]
 
 
 class Cells(Spec):

@@ -5,24 +5,25 @@ import ufl
 from dolfinx import fem, la
 
 from heartwright.linalg import JIT
-from heartwright.mechanics.spec import Fixed, Robin, SurfacePressure
+from heartwright.mechanics.regions import parameters
+from heartwright.mechanics.spec import Held, Robin, SurfacePressure
 
 DEGREE = {"quadrature_degree": 4}
 
 
 def robin(geometry, spec: Robin, extension, velocity, w):
-    """∫ (k e + c u') . w dS, or only along a reference normal N: ∫ ((k e + c u') . N) (N . w) dS.
+    """∫ (k e + c u') . w dS, or only along a reference normal N: ∫ ((k e + c u') . N) (N . w) dS, or only across it.
 
     e: the extension of the springs, u less the displacement at which they are slack.
     """
-    k, c = (fem.Constant(geometry.mesh, value) for value in (spec.stiffness, spec.damping))
+    k, c = parameters(geometry, spec, ("stiffness", "damping"), spec.scales).values()
     ds = geometry.ds(geometry.tag(spec.where), metadata=DEGREE)
     traction = k * extension + c * velocity
     if spec.direction == "full":
         return ufl.inner(traction, w) * ds
-    smooth = spec.direction == "normal"
-    N = smooth_normal(geometry, spec.where) if smooth else ufl.FacetNormal(geometry.mesh)
-    return ufl.inner(traction, N) * ufl.inner(N, w) / ufl.inner(N, N) * ds
+    N = ufl.FacetNormal(geometry.mesh) if spec.direction == "facet" else smooth_normal(geometry, spec.where)
+    along = ufl.inner(traction, N) * ufl.inner(N, w) / ufl.inner(N, N) * ds
+    return ufl.inner(traction, w) * ds - along if spec.direction == "tangential" else along
 
 
 def pressure(geometry, spec: SurfacePressure, p: fem.Constant, u: fem.Function, w):
@@ -53,10 +54,11 @@ def smooth_normal(geometry, surface: str) -> fem.Function:
 
 
 def fixed_nodes(geometry, boundaries: list, V: fem.FunctionSpace) -> np.ndarray:
-    """Local nodes of V (ghosts included) on all facets that are `Fixed`."""
-    nodes = [
-        fem.locate_dofs_topological(V, 2, geometry.facets.find(geometry.tag(spec.where)))
-        for spec in boundaries
-        if isinstance(spec, Fixed)
-    ]
+    """Local nodes of V (ghosts included) on all facets that are `Held`."""
+    nodes = [nodes_on(geometry, spec.where, V) for spec in boundaries if isinstance(spec, Held)]
     return np.unique(np.concatenate([*nodes, np.zeros(0, np.int32)])).astype(np.int32)
+
+
+def nodes_on(geometry, surface: str, V: fem.FunctionSpace) -> np.ndarray:
+    """Local nodes of V (ghosts included) on a surface."""
+    return fem.locate_dofs_topological(V, 2, geometry.facets.find(geometry.tag(surface)))

@@ -1,7 +1,7 @@
 /* One kernel for all laws: residual and tangent of the muscle on tetrahedra, W cells at a time, one per lane.
 
-   Before this text stand W, Q (quadrature points), N = Q W, NODES (of the displacement in a cell, 4 or 10), WEIGHT[Q],
-   PHI[Q][4] (linear) and DPHI[Q][NODES][3] (of the displacement: its basis on the reference cell), MASS[NODES][NODES],
+   Before this text stand W, Q (quadrature points), N = Q W, VARYING (how many parameters are nodal fields), NODES (of the
+   displacement in a cell, 4 or 10), WEIGHT[Q], PHI[Q][4] (linear) and DPHI[Q][NODES][3] (of the displacement: its basis on the reference cell), MASS[NODES][NODES],
    and the two functions of the law, `stress` and `stiffness`.
 
    Everything is written in the muscle's own frame M = G [f0 s0 n0] at each point:
@@ -10,7 +10,8 @@
 
 typedef double lanes __attribute__((vector_size(8 * W)));
 
-enum { ROWS = 16, PAIRS = NODES * (NODES + 1) / 2 };  /* rows of x: C (6), C0 (6), Ta, Ka, s, q */
+enum { FIXED = 16, ROWS = FIXED + VARYING, PAIRS = NODES * (NODES + 1) / 2 };
+/* rows of x: C (6), C0 (6), Ta, Ka, s, q, varying */
 static const int VOIGT[3][3] = {{0, 1, 2}, {1, 3, 4}, {2, 4, 5}};
 
 struct muscle {
@@ -20,6 +21,7 @@ struct muscle {
   const double *inverse;  /* cells x 10: inverse of the Jacobian, |its determinant| */
   const int *points;      /* cells x Q, places of the fields at quadrature points */
   const double *u, *u0, *v, *Ta, *Ka, *stiffening, *q, *frame;  /* frame: M, at quadrature points */
+  const double *const *varying;
 };
 
 struct block {
@@ -105,6 +107,7 @@ static void kinematics(const struct muscle *m, long first, struct block *b) {
   interpolate(m, b, m->Ka, b->x + 13 * N);
   interpolate(m, b, m->stiffening, b->x + 14 * N);
   interpolate(m, b, m->q, b->x + 15 * N);
+  for (int k = 0; k < VARYING; k++) interpolate(m, b, m->varying[k], b->x + (FIXED + k) * N);
 }
 
 /* out: the least det(I + grad u) at any point (huge where there are no cells), the sum of all, which is not finite if one

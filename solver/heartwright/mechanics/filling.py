@@ -106,15 +106,23 @@ class Creep:
         self.newton.solve(Loaded(wall), increment, residual, np.inf, limit.max_iterations)
 
 
+def balance(
+    wall: Balance, start: np.ndarray, target: np.ndarray, equation: str, say: Callable[[str], None] = lambda line: None
+) -> None:
+    """From balance under the pressures `start` to that under `target` (kPa)."""
+    with Creep(wall, equation, say) as creep:
+        creep.towards(start, target, last=LONG)
+        creep.settle()
+
+
 def fill(wall: Balance, start: np.ndarray, target: np.ndarray, say: Callable[[str], None]) -> None:
     """From balance under the pressures `start` to that under `target`; then u0 = u."""
     follow = 0.0 if wall.prestrain else FOLLOW
     if follow:
         wall.slack.x.array[:] = 0.0
     wall.follow.value = follow
-    with Creep(wall, "passive filling", say) as creep:
-        creep.towards(start, target, last=LONG)
-        creep.settle()
+    wall.put()
+    balance(wall, start, target, "passive filling", say)
     wall.follow.value = 0.0
     wall.slack.x.array[:] += follow * wall.u.x.array
     wall.u0.x.array[:] = wall.u.x.array

@@ -65,8 +65,10 @@ class Motion:
         wall.u0.x.array[:] = self._u - lag * self.u_dot
         wall.v.x.array[:] = self._v - lag * self.v_dot
         wall.u.x.array[:] = wall.u0.x.array + (self._v + a.alpha_f * dt * self.v_dot) / rate
+        wall.put()
         if not wall.admissible():
             wall.u.x.array[:] = self._u
+            wall.put()
 
     def volumes(self) -> np.ndarray:
         """Cavity volumes (uL) at the end of the step. Collective."""

@@ -9,7 +9,7 @@ what remains is the same for all laws (`element.c`).
 
 import ctypes
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 
 import basix
@@ -30,7 +30,7 @@ class _Struct(ctypes.Structure):
     _fields_ = (
         ("cells", ctypes.c_long),
         *((name, POINTER) for name in ("nodes", "corners", "inverse", "points")),
-        *((name, POINTER) for name in ("u", "u0", "v", "Ta", "Ka", "stiffening", "q", "frame")),
+        *((name, POINTER) for name in ("u", "u0", "v", "Ta", "Ka", "stiffening", "q", "frame", "varying")),
     )
 
 
@@ -54,10 +54,20 @@ class Muscle:
 
     nodes, corners: of every cell, those of u (cells, 10 or 4) and the vertices (cells, 4); weights: of the quadrature
     points on the reference cell.
-    potential: Ψ as a function of (C, C0, Ta, Ka, s, q), in kPa; density in mg/mm³ and rate = 1/dt in 1/ms.
+    potential: Ψ (kPa) as a function of (C, C0, Ta, Ka, s, q) and of the linear Functions `varying`, parameters of the
+    law that differ from place to place; density in mg/mm³ and rate = 1/dt in 1/ms.
     """
 
-    def __init__(self, geometry, fields: Fields, potential: Callable, density: float, rate: fem.Constant, degree: int):
+    def __init__(
+        self,
+        geometry,
+        fields: Fields,
+        potential: Callable,
+        density: float,
+        rate: fem.Constant,
+        degree: int,
+        varying: Sequence[fem.Function] = (),
+    ):
         self.fields, self.density, self.rate = fields, density, rate
         cells = geometry.mesh.topology.index_map(3).size_local
         self.nodes, corners, places = (
@@ -69,10 +79,13 @@ class Muscle:
         self._tables["inverse"] = _inverse_jacobians(geometry.mesh, cells)
         arrays = {field.name: getattr(fields, field.name).x.array for field in dataclasses.fields(fields)}
         pointers = {name: array.ctypes.data for name, array in (self._tables | arrays).items()}
-        self._struct = _Struct(cells=cells, **pointers)
+        self._varying = (POINTER * len(varying))(*(field.x.array.ctypes.data for field in varying))
+        self._struct = _Struct(cells=cells, varying=ctypes.cast(self._varying, POINTER), **pointers)
         points, self.weights = basix.make_quadrature(basix.CellType.tetrahedron, degree)
-        self._law, source = _law(geometry.mesh, potential)
-        self._library = _compile(geometry.comm, _tables(fields.u, points, self.weights) + source)
+        self._law, source = _law(geometry.mesh, potential, len(varying))
+        sizes = {"W": LANES, "Q": len(points), "NODES": self.nodes.shape[1], "VARYING": len(varying)}
+        head = "".join(f"enum {{ {name} = {size} }};\n" for name, size in sizes.items()) + "enum { N = Q * W };\n"
+        self._library = _compile(geometry.comm, head + _tables(fields.u, points, self.weights) + source)
 
     def residual(self, r: np.ndarray) -> None:
         """Add to r, a local blocked array like u, with ghosts."""
@@ -113,13 +126,13 @@ class Muscle:
         return ctypes.byref(self._struct), p.ctypes.data_as(POINTER), self.density, float(self.rate.value)
 
 
-def _law(mesh, potential: Callable) -> tuple[Pointwise, str]:
+def _law(mesh, potential: Callable, varying: int) -> tuple[Pointwise, str]:
     """Ψ as a graph, and the C functions `stress` (S, 6) and `stiffness` (S and dS/dE, 6 + 21).
 
     E in the order ff, fs, fn, ss, sn, nn with shears counted twice, so that S = dΨ/dE.
     """
     C, C0 = (ufl.Constant(mesh, shape=(6,)) for _ in range(2))
-    nodal = [ufl.Constant(mesh) for _ in range(4)]  # Ta, Ka, s, q
+    nodal = [ufl.Constant(mesh) for _ in range(4 + varying)]  # Ta, Ka, s, q …
     law = Pointwise(potential(_symmetric(C), _symmetric(C0), *nodal), [C, C0, *nodal])
     g, scale = law.graph, (2.0, 1.0, 1.0, 2.0, 1.0, 2.0)  # dC/dE
 
@@ -155,8 +168,7 @@ def _tables(u: fem.Function, points: np.ndarray, weights: np.ndarray) -> str:
         "MASS": np.einsum("q,qa,qb->ab", by, values, values),
     }
     rows = [f"static const double {name}{_shape(table)} = {_braces(table)};\n" for name, table in tables.items()]
-    sizes = f"enum {{ W = {LANES}, Q = {len(points)}, N = Q * W, NODES = {element.dim} }};\n"
-    return "".join([sizes, *rows])
+    return "".join(rows)
 
 
 def _shape(table: np.ndarray) -> str:

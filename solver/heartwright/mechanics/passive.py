@@ -2,11 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, WrapValidator
 
 from heartwright.spec import Spec
 from heartwright.units import Pressure
 
+Dispersion = Annotated[float, Field(ge=0, le=1 / 3)]
+Switch = Annotated[float, Field(gt=0, le=1000, description="steepness of the fibre compression switch")]
 Exponent = Annotated[float, Field(gt=0, le=200)]
 
 
@@ -14,11 +16,14 @@ class HolzapfelOgden(Spec):
     r"""Orthotropic myocardium; Holzapfel and Ogden 2009, doi:10.1098/rsta.2009.0091.
 
         psi = a/(2b) (exp(b (I1 - 3)) - 1)
-            + sum_{i=f,s} a_i/(2 b_i) chi(I4i) (exp(b_i (I4i - 1)^2) - 1)
+            + sum_{i=f,s} a_i/(2 b_i) chi(I4i) (exp(b_i E_i^2) - 1),   E_i = I4i - 1
             + a_fs/(2 b_fs) (exp(b_fs I8fs^2) - 1)
 
     I1 = J^(-2/3) tr C is isochoric; I4f = f0.C f0, I4s = s0.C s0 and I8fs = f0.C s0 are not (Arostica et al. 2025,
-    doi:10.1016/j.cma.2024.117485). chi(x) = 1 / (1 + exp(-switch (x - 1))) lets fibres and sheets bear tension only.
+    doi:10.1016/j.cma.2024.117485). chi(x) = 1 / (1 + exp(-switch (x - 1))) lets fibres and sheets bear tension only;
+    with `switch: null` they bear compression too, chi = 1. Directions that scatter about f0 and s0, kappa = 0 not at
+    all, 1/3 in all directions alike, have E_i = kappa_i (I1 - 3) + (1 - 3 kappa_i)(I4i - 1) (Gasser et al. 2006,
+    doi:10.1098/rsif.2005.0073; of myocardium: Eriksson et al. 2013, doi:10.1002/cnm.2575).
     The defaults let an idealised human left ventricle fill along the pressure-volume relation of human hearts (Klotz et
     al. 2006, doi:10.1152/ajpheart.01240.2005); fits to shear tests of excised pig tissue are stiffer (2009 paper:
     a 0.059, b 8.023, a_f 18.472, b_f 16.026, a_s 2.481, b_s 11.12, a_fs 0.216, b_fs 11.436; kPa and 1).
@@ -33,7 +38,11 @@ class HolzapfelOgden(Spec):
     b_s: Exponent = 6.0
     a_fs: Annotated[Pressure, Field(ge=0)] = 0.2
     b_fs: Exponent = 6.0
-    switch: Annotated[float, Field(gt=0, le=1000, description="steepness of the fibre compression switch")] = 100.0
+    switch: Annotated[float, Field(gt=0, le=1000, description="steepness of the fibre compression switch")] | None = (
+        100.0
+    )
+    kappa_f: Dispersion | None = None
+    kappa_s: Dispersion | None = None
 
     def psi(self, C, f0, s0, n0):
         """Strain energy per reference volume [kPa]."""
@@ -43,18 +52,24 @@ class HolzapfelOgden(Spec):
         I4f = ufl.inner(f0, C * f0)
         I4s = ufl.inner(s0, C * s0)
         I8fs = ufl.inner(f0, C * s0)
+        E_f, E_s = dispersed(I4f, I1, self.kappa_f), dispersed(I4s, I1, self.kappa_s)
         return (
             self.a / (2 * self.b) * (ufl.exp(self.b * (I1 - 3)) - 1)
-            + self.a_f / (2 * self.b_f) * self.chi(I4f) * (ufl.exp(self.b_f * (I4f - 1) ** 2) - 1)
-            + self.a_s / (2 * self.b_s) * self.chi(I4s) * (ufl.exp(self.b_s * (I4s - 1) ** 2) - 1)
+            + self.a_f / (2 * self.b_f) * self.chi(I4f) * (ufl.exp(self.b_f * E_f**2) - 1)
+            + self.a_s / (2 * self.b_s) * self.chi(I4s) * (ufl.exp(self.b_s * E_s**2) - 1)
             + self.a_fs / (2 * self.b_fs) * (ufl.exp(self.b_fs * I8fs**2) - 1)
         )
 
     def chi(self, I4):
-        """Smooth step: 0 in compression (I4 < 1), 1 in tension."""
+        """Smooth step: 0 in compression (I4 < 1), 1 in tension; without switch 1."""
         import ufl
 
-        return 1 / (1 + ufl.exp(-self.switch * (I4 - 1)))
+        return 1 if self.switch is None else 1 / (1 + ufl.exp(-self.switch * (I4 - 1)))
+
+
+def dispersed(I4, I1, kappa):
+    """E_i of directions that scatter by kappa, None: not at all."""
+    return I4 - 1 if kappa is None else kappa * (I1 - 3) + (1 - 3 * kappa) * (I4 - 1)
 
 
 def strains(C):
@@ -130,7 +145,12 @@ class NeoHooke(Spec):
         return self.mu / 2 * (ufl.det(C) ** (-1 / 3) * ufl.tr(C) - 3)
 
 
-Passive = Annotated[HolzapfelOgden | Guccione | Usyk | NeoHooke, Field(discriminator="type")]
+def _own_law(value, validate):
+    """In Python any object with a method psi(C, f0, s0, n0) is a law."""
+    return value if callable(getattr(value, "psi", None)) else validate(value)
+
+
+Passive = Annotated[HolzapfelOgden | Guccione | Usyk | NeoHooke, Field(discriminator="type"), WrapValidator(_own_law)]
 
 
 def volumetric(J, kappa):

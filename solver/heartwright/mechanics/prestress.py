@@ -7,7 +7,8 @@ point has its own deformation G from a stress-free piece of muscle to the imaged
 
 where F is the deformation from the imaged shape and f the fibre as it lies there. G is found by letting the imaged wall
 creep under the pressures, and after each step taking its deformation over into G and the wall back to the imaged shape,
-until it no longer moves (Gee, Förster and Wall 2010, doi:10.1002/cnm.1236).
+until it no longer moves (Gee, Förster and Wall 2010, doi:10.1002/cnm.1236). Where all pieces shall fit together without
+load, see `unloading`.
 """
 
 import basix
@@ -28,10 +29,13 @@ class Prestrain:
         self.frame, self.G = frame, fem.Function(frame.function_space, name="G")
         self.G.x.array.reshape(-1, 9)[:] = np.eye(3).ravel()
         self._points = basix.make_quadrature(basix.CellType.tetrahedron, degree)[0]
-        imaged = frame.copy()
-        fibre, sheet = (ufl.as_vector([imaged[i, k] for i in range(3)]) for k in (0, 1))
-        self._joined = self._expression((ufl.Identity(3) + ufl.grad(u)) * self.G)
-        self._carried = self._expression(self.G * carried_back(ufl.inv(self.G), fibre, sheet))
+        self.imaged = frame.copy()
+        self._joined = self._expression(self.joined(u))
+        self._carried = self._expression(self.G * carried_back(ufl.inv(self.G), self.imaged))
+
+    def joined(self, u: fem.Function):
+        """G after a displacement u, in UFL."""
+        return (ufl.Identity(3) + ufl.grad(u)) * self.G
 
     def follow(self) -> None:
         """Take the present deformation over: G <- (I + ∇u) G."""
@@ -46,8 +50,9 @@ class Prestrain:
         return fem.Expression(value, self._points, jit_options=JIT)
 
 
-def carried_back(inverse, fibre, sheet):
-    """Imaged directions in stress-free muscle, [f0 s0 n0]: f0 along G⁻¹ fibre, s0 along G⁻¹ sheet but normal to f0."""
+def carried_back(inverse, imaged):
+    """Imaged directions [f s n] in stress-free muscle, [f0 s0 n0]: f0 along G⁻¹ f, s0 along G⁻¹ s but normal to f0."""
+    fibre, sheet = (ufl.as_vector([imaged[i, k] for i in range(3)]) for k in (0, 1))
     f0 = inverse * fibre
     f0 = f0 / ufl.sqrt(ufl.inner(f0, f0))
     s0 = inverse * sheet

@@ -13,10 +13,11 @@ import numpy as np
 
 from heartwright.errors import InputError
 from heartwright.linalg import LaggedNewton
-from heartwright.mechanics import support
-from heartwright.mechanics.filling import Loaded, fill, prestress
+from heartwright.mechanics import klotz, support
+from heartwright.mechanics.filling import FOLLOW, Loaded, balance, fill, prestress
 from heartwright.mechanics.motion import Motion, scheme
 from heartwright.mechanics.spec import MechanicsSpec
+from heartwright.mechanics.unloading import unload
 from heartwright.mechanics.wall import Wall
 from heartwright.mesh import rows
 from heartwright.parts import Rows
@@ -113,7 +114,11 @@ class Solid:
         target = np.array([pressures[name] for name in self.cavities])
         if self.spec.prestress and not self.p.any():
             self.p[:] = [self.spec.prestress[name] for name in self.cavities]
-            prestress(self.wall, self.p, say)
+            if self.spec.unloading == "shape":
+                unload(self.wall, self.p, say)
+                self._compare_with_klotz(say)
+            else:
+                prestress(self.wall, self.p, say)
         fill(self.wall, self.p.copy(), target, say)
         self.p[:] = target
         self.motion.rest()
@@ -121,6 +126,27 @@ class Solid:
             rate[:] = 0.0
         self.newton.stale = True
         return self.volumes()
+
+    def passive_curve(self, pressures: list[dict[str, float]]) -> list[np.ndarray]:
+        """Volumes (uL) of the resting wall at cavity pressures (kPa), each in balance; the state stays as it is.
+
+        The springs follow the wall like in a first filling, so that an unloaded heart comes back to its shape.
+        """
+        wall, kept = self.wall, {name: array.copy() for name, array in self.state().items()}
+        wall.follow.value = FOLLOW if self.spec.unloading == "shape" else 0.0
+        volumes, start = [], self.p.copy()
+        for at in pressures:
+            target = np.array([at[name] for name in self.cavities])
+            balance(wall, start, target, "passive curve")
+            volumes.append(self.volumes())
+            start = target
+        wall.follow.value = 0.0
+        for name, array in self.state().items():
+            array[:] = kept[name]
+        wall.u0.x.array[:] = wall.u.x.array
+        wall.load(self.p)
+        self.newton.stale = True
+        return volumes
 
     def stretch(self) -> np.ndarray:
         """Fibre stretch λ at the vertices (local P1 array, ghosts included). Collective."""
@@ -147,15 +173,26 @@ class Solid:
         )
 
     def rows(self) -> dict[str, Rows]:
-        numbered = dict.fromkeys(("slack", "u", "v", "u_dot", "v_dot"), rows.of_nodes(self.geometry, self.wall.V))
+        nodes = rows.of_nodes(self.geometry, self.wall.V)
+        numbered = dict.fromkeys(("slack", "u", "v", "u_dot", "v_dot"), nodes)
         if self.wall.incompressible:
             numbered["q"] = rows.of_vertices(self.geometry)
         if self.wall.prestrain:
             points = rows.of_points(self.geometry, self.wall.frame.function_space)
-            numbered |= dict.fromkeys(self.wall.prestrain.state(), points)
+            numbered |= {name: nodes if name == "U" else points for name in self.wall.prestrain.state()}
         return numbered
 
     def summary(self) -> dict[str, float]:
         """Counts since the start of the run."""
         newton = self.newton
         return {"newton_iterations": newton.iterations, "factorisations": newton.factorisations}
+
+    def _compare_with_klotz(self, say: Callable[[str], None]) -> None:
+        """Tell how the left ventricle fills up to the pressure it was imaged at, beside human hearts."""
+        if "lv" not in self.cavities:
+            return
+        left = list(self.cavities).index("lv")
+        imaged = dict(zip(self.cavities, self.p.tolist(), strict=True))
+        curve = self.passive_curve([{name: share * p for name, p in imaged.items()} for share in klotz.SHARES])
+        for line in klotz.compared(klotz.SHARES * imaged["lv"], np.array([volumes[left] for volumes in curve])):
+            say(line)

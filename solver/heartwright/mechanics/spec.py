@@ -1,15 +1,40 @@
 """What a scenario says about the mechanics of the heart wall."""
 
+import itertools
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from heartwright.mechanics.passive import HolzapfelOgden, Passive
+from heartwright.mesh.scale import Scale
 from heartwright.mesh.where import Where
+from heartwright.odes.model import Model, read
 from heartwright.spec import Spec
 from heartwright.units import Damping, Density, Length, Pressure, Stiffness, Time, Viscosity
 
+Vector = tuple[Length, Length, Length]
 Factor = Annotated[float, Field(ge=0, le=1000)]
+
+
+def _only_scales(spec, scales: list[Scale], known: Iterable[str]):
+    """The spec, where every scale is one of a `known` parameter."""
+    if unknown := sorted({scale.parameter for scale in scales} - set(known)):
+        raise ValueError(f"scales: no parameter '{unknown[0]}' here; there are: {', '.join(known)}")
+    return spec
+
+
+def numbers(law) -> list[str]:
+    """The names of a law's parameters; a law that is no spec keeps its own to itself."""
+    return [name for name, value in law if isinstance(value, float)] if isinstance(law, Spec) else []
+
+
+def _one_value_per_time(curve):
+    if len(curve.times) != len(curve.values):
+        raise ValueError(f"as many values as times are needed: got {len(curve.times)} and {len(curve.values)}")
+    if any(later <= earlier for earlier, later in itertools.pairwise(curve.times)):
+        raise ValueError("times must increase")
+    return curve
 
 
 class Curve(Spec):
@@ -18,13 +43,16 @@ class Curve(Spec):
     times: tuple[Time, ...] = Field(min_length=1)
     values: tuple[Pressure, ...] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _one_value_per_time(self):
-        if len(self.times) != len(self.values):
-            raise ValueError(f"as many values as times are needed: got {len(self.times)} and {len(self.values)}")
-        if any(later <= earlier for earlier, later in zip(self.times, self.times[1:], strict=False)):
-            raise ValueError("times must increase")
-        return self
+    _checked = model_validator(mode="after")(_one_value_per_time)
+
+
+class Path(Spec):
+    """A displacement in time: linear between points, constant before the first and after the last."""
+
+    times: tuple[Time, ...] = Field(min_length=1)
+    values: tuple[Vector, ...] = Field(min_length=1)
+
+    _checked = model_validator(mode="after")(_one_value_per_time)
 
 
 def _in_time(given: Any) -> str:
@@ -38,7 +66,10 @@ class Robin(Spec):
     """Springs and dashpots per area on a facet region: P N = -(k u + c u'), along a direction or in all.
 
     `normal`: along the normals of the smooth surface which the facets stand for; `facet`: along those of the facets
-    themselves, which keep the wall from sliding, the more the larger they are; `full`: in all directions.
+    themselves, which keep the wall from sliding, the more the larger they are; `tangential`: across the smooth normals;
+    `full`: in all directions.
+
+    `scales`: factors on `stiffness` and `damping` that differ from place to place.
 
     Robin, not Dirichlet: the pericardium slides, and the base is held by soft vessels. The springs are slack in the
     passively filled shape: what surrounds the heart has grown to fit it.
@@ -49,7 +80,12 @@ class Robin(Spec):
     where: str
     stiffness: Annotated[Stiffness, Field(ge=0)]
     damping: Annotated[Damping, Field(ge=0)] = 0.0
-    direction: Literal["normal", "facet", "full"] = "normal"
+    direction: Literal["normal", "facet", "tangential", "full"] = "normal"
+    scales: list[Scale] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _scales_what_it_has(self):
+        return _only_scales(self, self.scales, ("stiffness", "damping"))
 
 
 class Fixed(Spec):
@@ -67,16 +103,35 @@ class SurfacePressure(Spec):
     value: Load
 
 
-Boundary = Annotated[Robin | Fixed | SurfacePressure, Field(discriminator="type")]
+class Displacement(Spec):
+    """The facet region is where it is put: u is given, a vector or a path in time."""
+
+    type: Literal["displacement"] = "displacement"
+    where: str
+    value: Vector | Path
+
+
+Held = Fixed | Displacement
+Boundary = Annotated[Robin | Fixed | Displacement | SurfacePressure, Field(discriminator="type")]
 
 
 class ActiveSpec(Spec):
-    """Active tension of the sarcomere: a model of `odes/contraction` and a factor on its tension."""
+    """What sarcomeres make: a model of `odes/contraction`, of tension or of active strain, and a factor on that.
+
+    `scales`: factors on parameters of the model that differ from place to place. `orthotropy`: how muscle of active
+    strain thickens across its fibres, see `shortening`; 1: alike.
+    """
 
     model: str = "land_2017"
     variant: str | None = None
     scale: Annotated[float, Field(ge=0, le=100)] = 1.0
     parameters: dict[str, float | str] = Field(default_factory=dict)
+    scales: list[Scale] = Field(default_factory=list)
+    orthotropy: Annotated[float, Field(ge=0, le=10)] = 1.0
+
+    def read(self) -> Model:
+        """The model with its variant and parameters."""
+        return read(self.model, variant=self.variant, parameters=self.parameters)
 
 
 class RegionSpec(Spec):
@@ -119,19 +174,22 @@ def _quadrature(mechanics: dict) -> int:
 class MechanicsSpec(Spec):
     """Nearly or wholly incompressible, active, viscous wall with springs around it.
 
+    `scales`: factors on parameters of the passive law that differ from place to place.
     `element`: P2, quadratic displacement whose change of volume the bulk modulus penalises; P2P1 (Taylor-Hood), with
     the pressure in the muscle as a linear unknown of its own, for any bulk modulus, `null` (infinite) included; P1P1,
     the same with linear displacement, for less accuracy in far less time. There `stabilisation` keeps the pressure
     smooth: of the order of the muscle's stiffness in shear; too large a value lets the pressure oscillate, too small a
     one lets muscle bulge where its pressure changes within a cell.
     `prestress`: the cavity pressures (e.g. {lv: 8 mmHg, rv: 4 mmHg}) at which the mesh was imaged, and which it bears
-    in that shape. Without it the mesh is taken as stress-free. `density` switches inertia on; steps in time are those
-    of backward Euler, or with a `spectral_radius` those of the generalised-α method, of second order (1 keeps all
-    oscillations, 0 takes out the fastest at once). `active_stress`: a second Piola-Kirchhoff stress along the fibres
-    that is prescribed, on top of what the sarcomeres make.
+    in that shape. Without it the mesh is taken as stress-free. `unloading`: without load each piece of such muscle is
+    free of stress `pointwise`, or the heart as a whole has a stress-free `shape`, which is found. `density` switches
+    inertia on; steps in time are those of backward Euler, or with a `spectral_radius` those of the generalised-α
+    method, of second order (1 keeps all oscillations, 0 takes out the fastest at once). `active_stress`: a second
+    Piola-Kirchhoff stress along the fibres that is prescribed, on top of what the sarcomeres make.
     """
 
     passive: Passive = HolzapfelOgden()
+    scales: list[Scale] = Field(default_factory=list)
     element: Literal["P2", "P2P1", "P1P1"] = "P2"
     bulk_modulus: Annotated[Pressure, Field(gt=0)] | None = 1000.0
     stabilisation: Annotated[Pressure, Field(gt=0)] | None = Field(default_factory=_stabilisation)
@@ -143,8 +201,19 @@ class MechanicsSpec(Spec):
     boundaries: list[Boundary] = Field(default_factory=_pericardium_and_vessels)
     regions: list[RegionSpec] = Field(default_factory=list)
     prestress: dict[str, Pressure] | None = None
+    unloading: Literal["pointwise", "shape"] = "pointwise"
     quadrature_degree: int = Field(ge=2, le=8, default_factory=_quadrature)
     newton: NewtonSpec = NewtonSpec()
+
+    @model_validator(mode="after")
+    def _scales_what_the_law_has(self):
+        return _only_scales(self, self.scales, numbers(self.passive))
+
+    @model_validator(mode="after")
+    def _loaded_where_it_is_unloaded(self):
+        if self.unloading == "shape" and not self.prestress:
+            raise ValueError("without `prestress` the mesh is free of stress already: leave `unloading` out")
+        return self
 
     @model_validator(mode="after")
     def _pressure_where_it_is_needed(self):

@@ -2,10 +2,10 @@ r"""Support: the rigid motions that springs and fixed surfaces leave free.
 
 A rigid motion m = t + r × (x - c)/R is free when it stretches no spring: the least eigenvalues of
 
-    A_ij = Σ ∫ (D m_i) . m_j dS,   D = I (fixed, or springs in all directions) or N⊗N (along the normal only)
+    A_ij = Σ ∫ (D m_i) . m_j dS,   D = I (held, or springs in all directions), N⊗N (along normals) or I - N⊗N (across)
 
 over the six motions m_i, c and R the centre and the size of the supports, tell which. Springs count whatever their
-stiffness, dashpots and pressures do not.
+stiffness; dashpots and pressures do not.
 """
 
 import numpy as np
@@ -13,13 +13,13 @@ from mpi4py import MPI
 
 from heartwright.errors import InputError
 from heartwright.mechanics.boundary import smooth_normal
-from heartwright.mechanics.spec import Fixed, Robin, SurfacePressure
+from heartwright.mechanics.spec import Boundary, Held, Robin
 
 FREE = 1e-4  # of the largest eigenvalue: round walls are held by springs along their normals through facets only
 ALIGNED = 1e-3
 
 
-def require(geometry, boundaries: list[Robin | Fixed | SurfacePressure]) -> None:
+def require(geometry, boundaries: list[Boundary]) -> None:
     """InputError that names the rigid motions nothing resists. Collective."""
     if free := free_motions(geometry, boundaries):
         raise InputError(
@@ -28,9 +28,9 @@ def require(geometry, boundaries: list[Robin | Fixed | SurfacePressure]) -> None
         )
 
 
-def free_motions(geometry, boundaries: list[Robin | Fixed | SurfacePressure]) -> list[str]:
+def free_motions(geometry, boundaries: list[Boundary]) -> list[str]:
     """The rigid motions that are free, in words. Collective."""
-    holding = [spec for spec in boundaries if isinstance(spec, Fixed) or (isinstance(spec, Robin) and spec.stiffness)]
+    holding = [spec for spec in boundaries if isinstance(spec, Held) or (isinstance(spec, Robin) and spec.stiffness)]
     parts = [_sampled(geometry, spec) for spec in holding] or [(np.zeros(0), *np.zeros((2, 0, 3)))]
     weight, x, N = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     centre, size = _extent(geometry.comm, x)
@@ -54,13 +54,16 @@ def _extent(comm, x: np.ndarray) -> tuple[np.ndarray, float]:
     return (ends[:3] - ends[3:]) / 2, float(np.linalg.norm(ends[:3] + ends[3:])) / 2
 
 
-def _sampled(geometry, spec: Robin | Fixed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights, points and normals of the middles of this rank's edges of a surface; nan: held in all directions."""
+def _sampled(geometry, spec: Robin | Held) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights, points and normals of the middles of this rank's edges of a surface; nan: held in all directions.
+
+    What is held across its normals only is held in all directions, less along them.
+    """
     triangles = geometry.local_triangles(spec.where)
     corners = geometry.points[triangles]
     area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) / 2
     size = np.linalg.norm(area, axis=1)
-    if isinstance(spec, Fixed) or spec.direction == "full":
+    if isinstance(spec, Held) or spec.direction == "full":
         normals = np.full(corners.shape, np.nan)
     elif spec.direction == "facet":
         normals = np.broadcast_to((area / size[:, None])[:, None], corners.shape)
@@ -69,7 +72,10 @@ def _sampled(geometry, spec: Robin | Fixed) -> tuple[np.ndarray, np.ndarray, np.
         normals = at_vertices + np.roll(at_vertices, -1, axis=1)
         normals /= np.linalg.norm(normals, axis=2, keepdims=True)
     middles = (corners + np.roll(corners, -1, axis=1)) / 2
-    return np.repeat(size / 3, 3), middles.reshape(-1, 3), normals.reshape(-1, 3)
+    weight, x, N = np.repeat(size / 3, 3), middles.reshape(-1, 3), normals.reshape(-1, 3)
+    if isinstance(spec, Robin) and spec.direction == "tangential":
+        return np.append(weight, -weight), np.vstack([x, x]), np.vstack([np.full(N.shape, np.nan), N])
+    return weight, x, N
 
 
 def _in_words(free: np.ndarray) -> list[str]:

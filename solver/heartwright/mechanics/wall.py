@@ -9,8 +9,9 @@ r"""Wall: the balance of forces in the muscle, discretised: find u with r(u, p) 
 Quadratic or linear displacement on the shape of the mesh; what goes on in time is told in `motion`. G is how the muscle
 is deformed in that shape already, see `prestress`; unless the heart was imaged under pressure, G = I. ∂Ψ/∂F is the
 stress of the law, an active one (Ta + Ka (λ - λ0)) F f0⊗f0/λ, a prescribed one Sa F f0⊗f0, and a viscous one F η Ė,
-E = (C - I)/2. The term with Ka is the change of the tension with the stretch inside a step, without which a
-tension model that is stepped before the solid oscillates (Regazzoni & Quarteroni 2021, doi:10.1016/j.cma.2020.113506).
+E = (C - I)/2. Where the sarcomeres' model makes active strain, ψ is that of C_e, see `shortening`, without Ta and Ka.
+The term with Ka is the change of the tension with the stretch inside a step, without which a tension model that is
+stepped before the solid oscillates (Regazzoni & Quarteroni 2021, doi:10.1016/j.cma.2020.113506).
 """
 
 import basix.ufl
@@ -21,25 +22,32 @@ from dolfinx.fem import petsc as fem_petsc
 from petsc4py import PETSc
 
 from heartwright.linalg import JIT
-from heartwright.mechanics import boundary
+from heartwright.mechanics import active, boundary
 from heartwright.mechanics.balance import Balance
 from heartwright.mechanics.cavity import Cavity
 from heartwright.mechanics.incompressible import Incompressible
 from heartwright.mechanics.muscle import FRAME, Fields, Muscle
 from heartwright.mechanics.passive import volumetric
 from heartwright.mechanics.prestress import Prestrain
-from heartwright.mechanics.regions import scale_field
-from heartwright.mechanics.spec import Curve, MechanicsSpec, Robin, SurfacePressure
+from heartwright.mechanics.regions import parameters, scale_field
+from heartwright.mechanics.shortening import elastic
+from heartwright.mechanics.spec import (
+    Curve,
+    Displacement,
+    MechanicsSpec,
+    Path,
+    Robin,
+    SurfacePressure,
+    numbers,
+)
 from heartwright.mechanics.stretch import Projection
+from heartwright.mechanics.unloading import Unloading
 from heartwright.mesh import fibres
-from heartwright.spec import Spec
 
 
-def bind(law: Spec, mesh) -> Spec:
-    """The same law with its numbers as Constants of the form, so that a new value needs no new compilation."""
-    values = {name: getattr(law, name) for name in type(law).model_fields}
-    constants = {name: fem.Constant(mesh, v) for name, v in values.items() if isinstance(v, float)}
-    return law.model_construct(**(values | constants))
+def bind(law, values: dict[str, object]):
+    """The same law with some of its numbers replaced by what stands for them in a form."""
+    return type(law).model_construct(**(vars(law) | values)) if values else law
 
 
 class Wall(Balance):
@@ -49,7 +57,8 @@ class Wall(Balance):
     slack: displacement at which springs bear nothing (mm), beside the share `follow` of u that they follow;
     p: cavity pressures (kPa) as Constants;
     q: tension in the muscle that keeps its volume (kPa), where that is an unknown;
-    Ta, Ka: nodal active tension and its stretch derivative (kPa); Sa: prescribed active stress (kPa), a Constant;
+    Ta, Ka: nodal active tension and its stretch derivative (kPa), or in Ta the active strain γ;
+    Sa: prescribed active stress (kPa), a Constant;
     rate: 1/dt, zero for slow loading without viscosity, damping and inertia; force: what residuals are measured by.
     `body_force`: a UFL vector in mN/mm³, e.g. gravity.
     """
@@ -61,15 +70,27 @@ class Wall(Balance):
         self.u, self.u0, self.v, self.slack = (fem.Function(V, name=name) for name in ("u", "u0", "v", "slack"))
         self.Ta, self.Ka, self.q = (fem.Function(geometry.V1, name=name) for name in ("Ta", "Ka", "q"))
         self.frame = _frame(geometry, rule, degree)
-        self.prestrain = Prestrain(self.u, self.frame, degree) if spec.prestress else None
+        unloading = Unloading if spec.unloading == "shape" else Prestrain
+        self.prestrain = unloading(self.u, self.frame, degree) if spec.prestress else None
         self.stiffening = scale_field(geometry, spec.regions, "passive_scale")
         self.rate, self.viscosity = fem.Constant(mesh, 0.0), fem.Constant(mesh, spec.viscosity)
         self.follow = fem.Constant(mesh, 0.0)
         self.bulk_modulus, self.Sa = fem.Constant(mesh, spec.bulk_modulus or np.inf), fem.Constant(mesh, 0.0)
-        self.law = bind(spec.passive, mesh)
+        bound = parameters(geometry, spec.passive, numbers(spec.passive), spec.scales)
+        self.law = bind(spec.passive, bound)
+        self.varying = {name: value for name, value in bound.items() if isinstance(value, fem.Function)}
+        self.shortens = active.makes(spec.active.read()) == active.STRAIN
+        self.orthotropy = fem.Constant(mesh, spec.active.orthotropy)
         fields = Fields(self.u, self.u0, self.v, self.Ta, self.Ka, self.stiffening, self.q, self.frame)
-        muscle = Muscle(geometry, fields, self.potential, spec.density or 0.0, self.rate, degree)
-        self._prescribed = [(self.Sa, spec.active_stress)]
+        muscle = Muscle(
+            geometry, fields, self.potential, spec.density or 0.0, self.rate, degree, [*self.varying.values()]
+        )
+        self._displaced = [
+            (boundary.nodes_on(geometry, held.where, V), fem.Constant(mesh, np.zeros(3)), held.value)
+            for held in spec.boundaries
+            if isinstance(held, Displacement)
+        ]
+        self._prescribed = [(self.Sa, spec.active_stress), *((place, path) for _, place, path in self._displaced)]
         self.p = [fem.Constant(mesh, 0.0) for _ in surfaces]
         self.cavities = [Cavity(geometry, self.u, surface) for surface in surfaces]
         fixed = boundary.fixed_nodes(geometry, spec.boundaries, V)
@@ -83,14 +104,22 @@ class Wall(Balance):
         self.follow_curves(0.0)
         self.projected_stretch = Projection(geometry.V1, self.stretch(), self.dx)
 
-    def potential(self, C, C0, Ta, Ka, s, q):
-        """Ψ (kPa) in the muscle's own frame, where f0, s0 and n0 are the unit vectors."""
+    def potential(self, C, C0, Ta, Ka, s, q, *varying):
+        """Ψ (kPa) in the muscle's own frame, where f0, s0 and n0 are the unit vectors; `varying`: values of those."""
+        law = bind(self.law, dict(zip(self.varying, varying, strict=True)))
         stretch, stretch0 = ufl.sqrt(C[0, 0]), ufl.sqrt(C0[0, 0])
+        if self.shortens:
+            muscle = self.at_rest(law, elastic(C, Ta, self.orthotropy), s, q)
+        else:
+            muscle = self.at_rest(law, C, s, q) + Ta * stretch + Ka / 2 * (stretch - stretch0) ** 2
+        viscous = self.viscosity * self.rate / 8 * ufl.inner(C - C0, C - C0)
+        return muscle + self.Sa / 2 * C[0, 0] + viscous
+
+    def at_rest(self, law, C, s, q):
+        """The part of Ψ (kPa) that muscle at rest has."""
         J = ufl.sqrt(ufl.det(C))
         volume = volumetric(J, self.bulk_modulus) if self.spec.element == "P2" else q * (J - 1)
-        at_rest = s * self.law.psi(C, *FRAME) + volume
-        active = Ta * stretch + Ka / 2 * (stretch - stretch0) ** 2 + self.Sa / 2 * C[0, 0]
-        return at_rest + active + self.viscosity * self.rate / 8 * ufl.inner(C - C0, C - C0)
+        return s * law.psi(C, *FRAME) + volume
 
     def stretch(self):
         """λ = |F G f0| in UFL."""
@@ -98,9 +127,14 @@ class Wall(Balance):
         return ufl.sqrt(ufl.inner(fibre, fibre))
 
     def follow_curves(self, t: float) -> None:
-        """Set what is prescribed in time (ms): pressures on surfaces and the active stress Sa."""
+        """Set what is prescribed in time (ms): pressures on surfaces, the active stress Sa, and where nodes are put."""
         for constant, value in self._prescribed:
-            constant.value = np.interp(t, value.times, value.values) if isinstance(value, Curve) else value
+            constant.value = at(t, value)
+
+    def put(self) -> None:
+        """Move the nodes whose displacement is given to where they belong now."""
+        for nodes, place, _ in self._displaced:
+            self.u.x.array.reshape(-1, 3)[nodes] = place.value
 
     def _loads(self, body_force) -> list[ufl.Form]:
         """All terms but the muscle and the pressure on the lids."""
@@ -148,6 +182,14 @@ class Wall(Balance):
         norm = b.norm()
         b.destroy()
         return norm
+
+
+def at(t: float, value: float | tuple | Curve | Path) -> float | np.ndarray:
+    """A prescribed number or vector at time t (ms)."""
+    if not isinstance(value, Curve | Path):
+        return np.array(value)
+    components = np.atleast_2d(np.array(value.values).T)
+    return np.squeeze([np.interp(t, value.times, component) for component in components])
 
 
 def _frame(geometry, rule, degree: int) -> fem.Function:

@@ -46,6 +46,11 @@ class Model:
         return self.source.meta.get("doi", "")
 
     @property
+    def substep(self) -> float | None:
+        """The longest step (ms) the file allows, where it says so."""
+        return float(self.source.meta["substep"]) if "substep" in self.source.meta else None
+
+    @property
     def states(self) -> tuple[str, ...]:
         """Qualified names of the states, in the order of the kernel's rows."""
         return tuple(state.qname() for state in self.source.states())

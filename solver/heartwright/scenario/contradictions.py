@@ -7,6 +7,7 @@ from heartwright.electrophysiology.spec import HIS
 from heartwright.errors import InputError, did_you_mean
 from heartwright.explain import KeyPath
 from heartwright.mechanics.spec import MechanicsSpec
+from heartwright.mesh.scale import ScaleField
 from heartwright.mesh.where import Where, WhereNear, WhereRegion
 from heartwright.odes.model import list_models
 from heartwright.spec import Spec
@@ -152,11 +153,9 @@ def _unknown_places(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
 def _fields_not_kept(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
     """Scales by fields that `mesh.fields` does not name."""
     kept = scenario.mesh.fields
-    for i, cells in enumerate(scenario.electrophysiology.cells if scenario.electrophysiology else []):
-        for k, scale in enumerate(cells.scales):
-            if scale.type == "field" and scale.field not in kept:
-                path = ("electrophysiology", "cells", i, "scales", k, "field")
-                yield path, f"mesh.fields does not keep '{scale.field}'; it names: {', '.join(kept) or 'none'}"
+    for path, spec in _specs(scenario):
+        if isinstance(spec, ScaleField) and spec.field not in kept:
+            yield (*path, "field"), f"mesh.fields does not keep '{spec.field}'; it names: {', '.join(kept) or 'none'}"
 
 
 def _named_surfaces(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
@@ -172,18 +171,23 @@ def _named_surfaces(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
             yield ("electrophysiology", "purkinje", "tree", "bundles", bundle, "surface"), grown.surface
 
 
-def _places(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Where]]:
-    """Every `where` below a value of a scenario."""
+def _places(scenario: "Scenario") -> Iterator[tuple[KeyPath, Where]]:
+    """Every `where` of a scenario."""
+    for path, spec in _specs(scenario):
+        if "where" in type(spec).model_fields:
+            yield (*path, "where"), spec.where
+
+
+def _specs(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Spec]]:
+    """Every spec in a value of a scenario, but not those inside a place."""
     if isinstance(value, Spec):
+        yield path, value
         for name in type(value).model_fields:
-            child = getattr(value, name)
-            if name == "where":
-                yield (*path, name), child
-            else:
-                yield from _places(child, (*path, name))
+            if name != "where":
+                yield from _specs(getattr(value, name), (*path, name))
     elif isinstance(value, list | tuple):
         for index, child in enumerate(value):
-            yield from _places(child, (*path, index))
+            yield from _specs(child, (*path, index))
 
 
 def _surface_of(where: Where) -> str | None:
