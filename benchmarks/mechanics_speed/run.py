@@ -1,11 +1,13 @@
-"""How fast the mechanics are: assembly per element, a beat, and steps beside fenicsx-pulse, all on one core.
+"""How fast the mechanics are: assembly per element, a beat, steps beside fenicsx-pulse, and the beat on several ranks.
 
 `python3 run.py` times assembly and the beat of case 1 of Arostica et al. 2025 (doi:10.1016/j.cma.2024.117485) on a mesh
 of 9000 quadratic tetrahedra; `--peer PYTHON` adds twenty systolic steps by fenicsx-pulse 0.5.3, which that interpreter
-must be able to import. CPU times, medians of three. Rewrites result.json.
+must be able to import; `--ranks 1 2 4` the beat on so many ranks. CPU times on one core, medians of three; wall times
+on ranks. Rewrites result.json.
 """
 
 import argparse
+import json
 import os
 import resource
 import subprocess
@@ -105,10 +107,29 @@ def beside(python: str, state: dict) -> list[dict]:
     ]
 
 
+def scaling(ranks: list[int]) -> list[dict]:
+    """The beat on as many ranks: wall time, efficiency and phases."""
+    rows, base = [], None
+    for n in ranks:
+        command = ["mpirun", "-n", str(n), sys.executable, str(HERE / "scaling.py"), str(SIZE), "1000"]
+        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+        wall, phases = found["wall"], found["phases"]
+        base = base or n * wall
+        counts = f"{found['iterations'] / 1000:.2f} iterations a step, {found['factorisations']} factorisations"
+        how = f"{counts}; most cells on a rank over the mean: {found['imbalance']:.2f}"
+        on = f"on {n} rank" + "s" * (n > 1)
+        rows.append(row(f"a beat {on}, wall", wall, "s", how, high=60.0 if n == 4 else None))
+        rows.append(row(f"a beat {on}, efficiency", base / (n * wall), "1", f"against {ranks[0]}"))
+        rows += [row(f"a beat {on}: {phase}", seconds, "s", "wall") for phase, seconds in phases.items()]
+        rows.append(row(f"memory per degree of freedom {on}", found["memory"], "kB", "all processes"))
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", help="a Python that can import fenicsx-pulse 0.5.3")
     parser.add_argument("--beats", type=int, default=3)
+    parser.add_argument("--ranks", type=int, nargs="*", default=[], help="numbers of ranks to time the beat on")
     arguments = parser.parse_args()
     raw = case.generated_mesh(SIZE)
     found, state = beats(raw, arguments.beats)
@@ -118,7 +139,9 @@ def main() -> None:
     found = assembly(ventricle) + found
     if arguments.peer:
         found += beside(arguments.peer, state)
-    write(__file__, found, "--peer PYTHON" * bool(arguments.peer))
+    found += scaling(arguments.ranks)
+    options = ["--peer PYTHON"] * bool(arguments.peer) + ["--ranks", *map(str, arguments.ranks)] * bool(arguments.ranks)
+    write(__file__, found, " ".join(options))
 
 
 if __name__ == "__main__":

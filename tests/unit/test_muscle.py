@@ -9,15 +9,15 @@ from mpi4py import MPI
 
 from heartwright.linalg import JIT
 from heartwright.mechanics.boundary import fixed_nodes
-from heartwright.mechanics.passive import Guccione, HolzapfelOgden, NeoHooke, Usyk, volumetric
+from heartwright.mechanics.passive import volumetric
 from heartwright.mechanics.spec import Fixed, MechanicsSpec, RegionSpec, Robin
 from heartwright.mechanics.storage import SymmetricMatrix
 from heartwright.mechanics.wall import Wall
 from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
+from laws import LAWS
 
 MESH = MeshSpec(generate=Ellipsoid(size=16.0))
-LAWS = [HolzapfelOgden(), Guccione(), Usyk(), NeoHooke()]
 QUICK = JIT | {"cffi_extra_compile_args": ["-O0"]}  # quick to compile: these forms are used once
 SUPPORTS = [Fixed(where="base"), Robin(where="epi", stiffness=0.2, damping=5.0)]
 

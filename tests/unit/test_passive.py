@@ -6,9 +6,9 @@ import ufl
 from ufl.algorithms.apply_algebra_lowering import apply_algebra_lowering
 from ufl.algorithms.apply_derivatives import apply_derivatives
 
-from heartwright.mechanics.passive import Guccione, HolzapfelOgden, NeoHooke, Usyk, volumetric
+from heartwright.mechanics.passive import Guccione, HolzapfelOgden, Usyk, volumetric
+from laws import LAWS
 
-LAWS = [HolzapfelOgden(), Guccione(), Usyk(), NeoHooke()]
 KAPPA = 100.0
 FIBRE, SHEET, NORMAL = np.linalg.qr(np.random.default_rng(7).standard_normal((3, 3)))[0].T
 

@@ -9,15 +9,15 @@ import pytest
 import ufl
 
 from heartwright.errors import InputError
-from heartwright.mechanics.passive import Guccione, HolzapfelOgden, NeoHooke, Usyk, volumetric
+from heartwright.mechanics.passive import volumetric
 from heartwright.mechanics.pointwise import Pointwise
+from laws import LAWS
 
 MESH = ufl.Mesh(basix.ufl.element("Lagrange", "tetrahedron", 1, shape=(3,)))
 AXES = tuple(ufl.as_vector(row) for row in np.eye(3).tolist())
 COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq}
 C = ufl.Constant(MESH, shape=(6,))
 MATRIX = ufl.as_matrix([[C[0], C[1], C[2]], [C[1], C[3], C[4]], [C[2], C[4], C[5]]])
-LAWS = [HolzapfelOgden(), Guccione(), Usyk(), NeoHooke()]
 
 
 def value(graph, node: int, x: np.ndarray) -> float:

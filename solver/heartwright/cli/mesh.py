@@ -7,7 +7,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from heartwright import scenario, start
+from heartwright import memory, scenario, start
 from heartwright.document import Node, assignment, read_file, read_text
 from heartwright.errors import InputError
 from heartwright.explain import explain
@@ -104,6 +104,7 @@ def check(source: Path, given: list, drawing: Path | None) -> None:
     _say(raw.notes)
     click.echo("smallest dihedral angle of the tetrahedra:")
     _say(quality.histogram(quality.dihedral_angles(raw.points, raw.cells)))
+    click.echo(memory.line([memory.peak()]))
     click.echo(f"{source}: good")
     if drawing:
         _draw(raw, drawing)
@@ -180,7 +181,8 @@ def refine(source: Path, given: list, output: Path, force: bool, levels: int) ->
     comm = start.world()
     spec, write = _together(comm, source, given, output, force)
     _, geometry = _distributed(comm, spec)
-    _finish_together(comm, write, output, geometry.refined(levels).whole())
+    whole = geometry.refined(levels).whole()  # what is split from checked cells needs no checks
+    _finish_together(comm, write, output, whole and whole.but(checked=whole.digest()))
 
 
 @mesh.command()
@@ -311,6 +313,11 @@ def _draw(raw, path: Path) -> None:
 
 def _finish(write, output: Path, raw) -> None:
     """Write a mesh and say what was done to it."""
+    _write(write, output, raw)
+    click.echo(memory.line([memory.peak()]))
+
+
+def _write(write, output: Path, raw) -> None:
     _say(raw.notes)
     write(output, raw)
     click.echo(f"written: {output}")
@@ -322,7 +329,9 @@ def _finish_together(comm, write, output: Path, raw) -> None:
 
     with together(comm):
         if raw is not None:
-            _finish(write, output, raw)
+            _write(write, output, raw)
+    if peaks := comm.gather(memory.peak()):
+        click.echo(memory.line(peaks))
 
 
 def _say(lines) -> None:
