@@ -71,7 +71,7 @@ def kill(ranks: int, path: Path, run: Path, after: float) -> int:
     arguments = ["mpirun", "-n", str(ranks), sys.executable, "-m", "heartwright", "run", str(path), "-o", str(run)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     own = {"TMPDIR": tempfile.mkdtemp(dir=path.parent)}  # a killed mpirun leaves a folder in the way of later ones
-    with subprocess.Popen(arguments, env=mpi.environment(ranks, own), start_new_session=True, **quiet) as process:
+    with subprocess.Popen(arguments, env=mpi.environment(own), start_new_session=True, **quiet) as process:
         time.sleep(after)
         mpi.end_session(process.pid)
         if process.poll() is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from heartwright.errors import StorageError
 
 LOCK = ".lock"  # in a run folder, held by the process that writes there
+WARM_UP = "warm-up"  # in the folder of a sweep, the run that compiles for all members
 
 
 @contextlib.contextmanager

@@ -290,7 +290,10 @@ class LaggedNewton:
         problem.tangent()
         pc = self.linear.renew()
         if pc.getFailedReason():
-            raise self._failed(problem, f"factorisation failed{_mumps_report(pc)}")
+            finite = np.isfinite(self.r.norm())
+            raise self._failed(
+                problem, f"factorisation failed{_mumps_report(pc)}" if finite else "forces are not finite"
+            )
         for row, z in zip(C, self.Z, strict=True):
             self.linear.solve(row, z)
         self.mixing.forget()

@@ -1,7 +1,6 @@
 """Simulation: build the parts a scenario names, step them together, leave the results behind."""
 
 import contextlib
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -114,8 +113,8 @@ def estimate(scenario: Scenario, folder: Path, comm: MPI.Comm) -> Needs:
     simulation.begin()
     filled = time.perf_counter() - simulation.started
     step = simulation.probe()
-    memory = comm.allreduce(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    return Needs(comm.size, filled, step, simulation.clock.steps, memory, simulation.recorder.bytes)
+    held = comm.allreduce(memory.peak())
+    return Needs(comm.size, filled, step, simulation.clock.steps, held, simulation.recorder.bytes)
 
 
 class Simulation:
@@ -328,14 +327,13 @@ def build(scenario: Scenario, comm: MPI.Comm) -> Preparation:
     """The heart or the tissue alone that a scenario describes, its mesh read or made, nothing stepped yet."""
     geometry = geometries.build(scenario.mesh, comm)
     if scenario.mechanics:
-        memory.require(geometry.quadratic_unknowns(), comm)
+        memory.require(geometry.unknowns(scenario.mechanics.degree), comm)
     fine = geometry.refined(scenario.mesh.refine + scenario.electrophysiology.halvings)
     time_ = scenario.time
     fibres = directions(fine, scenario.mesh.fibres, "DG0")
     tissue = Tissue(fine, scenario.electrophysiology, fibres, time_.dt_ep, time_.av_delay, time_.cycle_length)
     if scenario.mechanics is None:
         return Preparation(tissue, fibres[0])
-    memory.require(geometry.quadratic_unknowns(), comm)
     cavities = scenario.circulation.cavities
     return Heart(
         tissue=tissue,

@@ -6,14 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from heartwright.errors import InputError
-from heartwright.files import LOCK
+from heartwright.files import LOCK, WARM_UP
 
 
 def lines(folder: Path) -> Iterator[str]:
-    """One line for a run, or one for each member of a sweep and their sum. Raises InputError where there is neither."""
+    """One line for a run, or one for each member of a sweep and their sum. Raises InputError where there is neither.
+
+    The run that compiles for a sweep is told of until it is done: the members wait for it.
+    """
     if (folder / "manifest.tsv").is_file():
         rows = [row.split("\t") for row in (folder / "manifest.tsv").read_text(encoding="utf-8").splitlines()]
         found = [_outcome(folder / row[0]) for row in rows]
+        compiled, said = _outcome(folder / WARM_UP)
+        if compiled not in ("waiting", "done"):
+            yield f"{WARM_UP}  {compiled}  {said}".rstrip()
         for row, (outcome, last) in zip(rows, found, strict=True):
             yield f"{row[0]}  {outcome:<12} {', '.join(row[2:])}  {last}".rstrip()
         counts = {outcome: sum(o == outcome for o, _ in found) for outcome, _ in found}

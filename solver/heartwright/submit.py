@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from heartwright import scenario
 from heartwright.errors import InputError, StorageError
+from heartwright.files import WARM_UP
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TEMPLATE = REPOSITORY / "slurm" / "run.sbatch"
@@ -91,11 +92,11 @@ def sweep(
             rows.writerow([f"{index:03d}", hashlib.sha256(text.encode()).hexdigest(), *combination])
     one = described[0]
     own = (f"--job-name={one.name}", f"--output={folder}/%a.log", f"--array=0-{len(texts) - 1}%{throttle}")
-    first = (f"--job-name={one.name}-warm-up", f"--output={folder}/warm-up.log")
+    first = (f"--job-name={one.name}-{WARM_UP}", f"--output={folder}/{WARM_UP}.log")
     short = ("--set", f"time.end={one.time.dt} ms", "--set", "output.report=false")
     compiling = (str(folder / "scenarios" / "000.yaml"), *short)
     return [
-        Job("warm_up", shared + first, compiling, folder=folder / "warm-up"),
+        Job("warm_up", shared + first, compiling, folder=folder / WARM_UP),
         Job("array", tuple(o for o in shared if "dependency" not in o) + own, (str(folder),), after="warm_up"),
     ]
 

@@ -2,9 +2,14 @@
 
 import json
 
+import h5py
+import numpy as np
 import pytest
 
 from cup import CUP_REGIONS, cup, write
+from heartwright.mesh import checks
+from heartwright.mesh.formats import native
+from heartwright.mesh.spec import MeshSpec
 from mpi import run
 
 pytest.importorskip("gmsh")
@@ -65,6 +70,52 @@ def broken(tmp_path_factory):
         (spec("none.msh"), "there is no file "),
         (spec("mesh.xyz"), "cannot read '.xyz' files; expected .msh, .vtk, "),
     ]
+
+
+@pytest.fixture(scope="module")
+def broken_of_ours(tmp_path_factory):
+    """The same for files of ours that passed all checks when they were written, or say so."""
+    folder = tmp_path_factory.mktemp("ours")
+    good = checks.checked(cup(), MeshSpec(file="cup.msh", unit="mm"))
+    long = np.tile([2.0, 0.0, 0.0], (len(good.cells), 1))
+    outside = good.cells.copy()
+    outside[9, 2] = 10**9
+    meshes = {
+        "good": good,
+        "long": good.but(cell_fields={"f0": long, "s0": long}),
+        "moved": good,
+        "cut": good,
+        "outside": good.but(cells=outside),
+        "half": good.keep_cells(slice(0, 20)),
+    }
+    for name, raw in meshes.items():
+        native.write(folder / f"{name}.h5", raw if name == "half" else raw.but(checked=raw.digest()))
+    with h5py.File(folder / "moved.h5", "a") as file:
+        file["points"][3, 1] += 1.0
+    (folder / "cut.h5").write_bytes((folder / "good.h5").read_bytes()[:5000])
+
+    def spec(name, **changes):
+        return {"file": str(folder / name)} | changes
+
+    return [
+        (spec("good.h5", fibres={"type": "file"}), "good.h5: has no vectors 'f0' for fibres; it has none"),
+        (spec("good.h5", cavity_volumes=["50 mL", "400 mL"]), "'lv_endo' encloses 32 mL, expected 50 to 400 mL"),
+        (spec("long.h5", fibres={"type": "file"}), "vectors of 'f0' are no unit vectors, the first has length 2"),
+        (spec("moved.h5"), "was changed after it was written"),
+        (spec("cut.h5"), "cut.h5 is damaged or not a .h5 mesh: cut.h5 is truncated"),
+        (spec("outside.h5"), "1 tetrahedron with corners outside the "),
+        (spec("half.h5"), "half.h5: "),
+    ]
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_bad_file_of_ours_is_told_as_any_other(broken_of_ours, ranks):
+    done = run(ranks, PROGRAM.replace("{specs}", json.dumps([spec for spec, _ in broken_of_ours])))
+    assert done.returncode == 0, done.stderr
+    everybody = json.loads(done.stdout.splitlines()[-1])
+    assert len(everybody) == ranks and all(told == everybody[0] for told in everybody)
+    for (_, expected), (code, text) in zip(broken_of_ours, everybody[0], strict=True):
+        assert code == 64 and expected in text
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

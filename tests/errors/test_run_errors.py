@@ -14,6 +14,7 @@ import mpi
 from cup import cup, write
 from heartwright.cli import main
 from heartwright.mesh.raw import RawMesh
+from heartwright.output import series
 
 pytestmark = pytest.mark.parallel
 
@@ -127,6 +128,19 @@ def fails(self, t, dt):
 Heart.step = fails
 """
 
+# In the fourth step, the first so many times that it is taken, the last rank finds nan in a state.
+SPOILT = """
+taken = []
+
+def spoilt(self, t, dt):
+    if t == 3 and rank == MPI.COMM_WORLD.size - 1 and len(taken) < {times}:
+        taken.append(t)
+        self.{part}.state()["{state}"].flat[0] = float("nan")
+    step(self, t, dt)
+
+Heart.step = spoilt
+"""
+
 # From the fourth step on the kernel refuses what lies beyond so many bytes of a file.
 LIMITED = """
 import resource, time
@@ -194,6 +208,28 @@ def test_a_step_that_cannot_be_solved_ends_with_65_and_a_checkpoint(ranks, tmp_p
     assert "Try a smaller time.dt" in done.stderr and "Traceback" not in done.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text())["exit_code"] == 65
     assert (tmp_path / "run" / "checkpoints" / "ck-000000003" / "state.h5").exists()
+
+
+STATES = {  # of each part, and what is said of it
+    "tissue": ("v", "transmembrane potential: it left the range of +-1000 mV"),
+    "contraction": ("y", "active tension: it is not finite"),
+    "solid": ("u0", "solid: forces are not finite"),
+    "circulation": ("y", "circulation: no finite volumes"),
+}
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("part", STATES)
+def test_a_state_that_is_no_number_is_rolled_back_or_ends_the_run_with_65(part, ranks, tmp_path):
+    state, message = STATES[part]
+    once, always = (SPOILT.format(part=part, state=state, times=times) for times in (1, 1000))
+    done = run(tmp_path, ranks, once)
+    assert done.returncode == 0, done.stderr
+    assert "trying again in two steps of 0.5 ms" in (tmp_path / "run" / "log.txt").read_text()
+    assert all(np.isfinite(column).all() for column in series.read(tmp_path / "run" / "series.csv").values())
+    done = run(tmp_path, ranks, always, "--force")
+    assert done.returncode == 65, done.stderr
+    assert done.stderr.count(message) == 1 and "Traceback" not in done.stderr, done.stderr
 
 
 NO_FIELDS = ("--set", "output.fields.of=[]")

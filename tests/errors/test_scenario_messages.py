@@ -57,9 +57,26 @@ TEXTS = {
     ),
     "no type": (GOOD + "devices:\n  - {av_delay: 3 ms}\n", "s.yaml:8: devices.0: needs a `type`"),
     "one domain": (
-        GOOD.replace("  stimuli", "  equation: bidomain\n  stimuli"),
+        GOOD.replace(
+            "  stimuli",
+            "  equation: bidomain\n"
+            "  conduction: {type: conductivity, fibre: 1 S/m, sheet: 1 S/m, normal: 1 S/m}\n  stimuli",
+        ),
         "s.yaml:2: electrophysiology: the bidomain equation needs conductivities of both domains: conduction of type "
-        "domains",
+        "domains or speed",
+    ),
+    "a field that the mesh does not keep": (
+        GOOD.replace("  stimuli", "  cells: [{scales: [{type: field, parameter: iks.g_Ks, field: scar}]}]\n  stimuli"),
+        "s.yaml:3: electrophysiology.cells.0.scales.0.field: mesh.fields does not keep 'scar'; it names: none",
+    ),
+    "a field of a generated mesh": (
+        GOOD.replace("mesh: {", "mesh: {fields: [scar], "),
+        "s.yaml:1: mesh: fields belong to the cells of a file: they need `file`, without `size` or fix: [slivers]",
+    ),
+    "a unit without electrodes": (
+        GOOD.replace("  stimuli", "  ecg: {unit: mm}\n  stimuli"),
+        "s.yaml:3: electrophysiology.ecg: a file of electrodes needs its `unit`: mm, cm, m or um; places without file "
+        "carry theirs",
     ),
     "a bath without its equation": (
         GOOD.replace("  stimuli", "  bath: {where: epi}\n  stimuli"),
@@ -126,11 +143,15 @@ TEXTS = {
     "Poisson ratio 0.5": (
         GOOD.replace("mechanics: {}", "mechanics: {bulk_modulus: null}"),
         "s.yaml:5: mechanics: with an infinite bulk_modulus (Poisson ratio 0.5) the pressure is an unknown: "
-        "set `element: P2P1`",
+        "set `element: P2P1` or `P1P1`",
     ),
     "no element": (
         GOOD.replace("mechanics: {}", "mechanics: {element: P3}"),
-        "s.yaml:5: mechanics.element: must be 'P2' or 'P2P1', got 'P3'",
+        "s.yaml:5: mechanics.element: must be 'P2', 'P2P1' or 'P1P1', got 'P3'",
+    ),
+    "stabilisation of an element that needs none": (
+        GOOD.replace("mechanics: {}", "mechanics: {element: P2P1, stabilisation: 5 kPa}"),
+        "s.yaml:5: mechanics: stabilisation is for `element: P1P1`, which needs it; this is P2P1",
     ),
     "no law": (
         GOOD.replace("mechanics: {}", "mechanics: {passive: {type: mooney_rivlin}}"),

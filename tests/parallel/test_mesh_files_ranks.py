@@ -159,9 +159,60 @@ def test_stored_coordinates_are_used_as_they_are(made, ranks):
 def test_stored_coordinates_of_another_mesh_are_not_used(made):
     raw = prepare(MeshSpec(file=str(made / "c1.h5")))
     assert raw.coordinates_of == raw.digest()
-    kept = fields.only_needed(raw, FibresBayer())
+    kept = fields.only_needed(raw, FibresBayer(), (), raw.digest())
     assert kept.point_fields.keys() == set(fields.COORDINATES) and kept.notes == raw.notes
     swapped = raw.names | {"lv_endo": raw.names["rv_endo"], "rv_endo": raw.names["lv_endo"]}
     for other in (raw.but(names=swapped), raw.but(points=2.0 * raw.points)):
-        left = fields.only_needed(other, FibresBayer())
+        left = fields.only_needed(other, FibresBayer(), (), other.digest())
         assert not left.point_fields and "computed anew" in left.notes[-1]
+
+
+SHARED = """
+import json
+from pathlib import Path
+import numpy as np
+from mpi4py import MPI
+from heartwright.mesh import digests, geometry, shares
+from heartwright.mesh.formats import native
+from heartwright.mesh.prepare import prepare
+from heartwright.mesh.spec import Biventricle, MeshSpec
+
+comm = MPI.COMM_WORLD
+digests.BLOCK = 200  # rows: so that every rank has a share of a small mesh
+spec = MeshSpec.model_validate({"file": "shared.h5", "fibres": {"type": "file"}})
+if comm.rank == 0:
+    raw = prepare(MeshSpec(generate=Biventricle(size=12.0)))
+    rng = np.random.default_rng(1)
+    f0, s0 = np.linalg.qr(rng.normal(size=(len(raw.cells), 3, 2)))[0].transpose(2, 0, 1)
+    depth = {name: rng.random(len(raw.points)) for name in ("transmural", "apicobasal", "rotation")}
+    depth |= {name: np.zeros(len(raw.points)) for name in ("chamber", "aha", "septum")}
+    parts = {"regions": ("left", "right"), "region": 1 + (raw.points[raw.cells[:, 0], 0] > 0).astype(np.int32)}
+    raw = raw.but(cell_fields={"f0": f0, "s0": s0, "unused": s0}, point_fields=depth, **parts)
+    native.write(Path("shared.h5"), raw.but(checked=raw.digest(), coordinates_of=raw.digest()))
+comm.barrier()
+share = shares.read(spec, comm)
+assert 0 < len(share.cells) < comm.allreduce(len(share.cells)) or comm.size == 1
+here = geometry.build(spec, comm)
+shares.read = lambda *_: None  # as if it were any other file
+there = geometry.build(spec, comm)
+assert here.notes == there.notes and here.digest == there.digest, (here.notes, there.notes)
+for name, loops in here.rims.items():
+    assert all(np.array_equal(a, b) for a, b in zip(loops, there.rims[name], strict=True))
+facts = []
+for g in (here, there):
+    assert g.cell_fields.keys() == {"f0", "s0"} and len(g.stored) == 6 and not g.point_fields
+    corners = np.sort(g.input_vertex[g.V1.dofmap.list], axis=1)
+    rows = [g.gathered_cells(values) for values in (corners, g.region, g.cell_fields["f0"], g.cell_fields["s0"])]
+    rows += [g.gathered_points(values) for values in (g.points, *g.stored.values())]
+    triangles = np.vstack(comm.allgather(np.sort(g.input_vertex[g.local_triangles("rv_endo")], axis=1)))
+    facts.append([*rows, np.unique(triangles, axis=0)])
+if comm.rank == 0:
+    assert all(np.array_equal(a, b) for a, b in zip(*facts, strict=True))
+    print(json.dumps(here.digest))
+"""
+
+
+def test_our_file_read_by_all_ranks_is_the_mesh_that_one_rank_reads(tmp_path):
+    pytest.importorskip("gmsh")
+    told = {answer(ranks, f"import os; os.chdir({str(tmp_path)!r})" + SHARED) for ranks in (1, 2, 3)}
+    assert len(told) == 1

@@ -36,7 +36,7 @@ def submit(lab, tmp_path):
 
     def call(text: str, *arguments: str) -> dict[str, str]:
         path = heart.scenario(tmp_path, text)
-        env = mpi.environment(2, {"HEARTWRIGHT": f"{sys.executable} -m heartwright"}) | {
+        env = mpi.environment({"HEARTWRIGHT": f"{sys.executable} -m heartwright"}) | {
             name: lab.env[name] for name in ("PATH", "SLURM_CONF")
         }
         command = [sys.executable, "-m", "heartwright", "submit", str(path), *arguments]

@@ -34,7 +34,7 @@ if geometry.comm.rank == 0:
 
 
 @pytest.mark.parallel
-@pytest.mark.parametrize("element", ["P2", "P2P1"])
+@pytest.mark.parametrize("element", ["P2", "P2P1", "P1P1"])
 def test_pressure_volume_and_tension_agree_on_1_2_and_3_ranks(element):
     program = BEAT.replace("{element}", element)
     one = np.array(answer(1, program))

@@ -33,18 +33,19 @@ def tube() -> RawMesh:
     return RawMesh(points, cells, faces, np.where(on_hole, 1, 2).astype(np.int32), {"endo": (1,), "epi": (2,)})
 
 
-@pytest.fixture(scope="module", params=["ellipsoid", "tube"])
+@pytest.fixture(scope="module", params=[("ellipsoid", 2), ("tube", 2), ("ellipsoid", 1), ("tube", 1)])
 def cavity(request):
-    """(geometry, u, cavity, volume at rest)."""
-    if request.param == "tube":
+    """(geometry, u, cavity, volume at rest); u is of degree 1 or 2."""
+    shape, degree = request.param
+    if shape == "tube":
         geometry, name = distribute(tube(), MPI.COMM_SELF), "endo"
     else:
         geometry, name = build(MeshSpec(generate=Ellipsoid(size=12.0)), MPI.COMM_SELF), "lv_endo"
-    return _cavity(geometry, name)
+    return _cavity(geometry, name, degree)
 
 
-def _cavity(geometry: Geometry, name: str):
-    u = fem.Function(fem.functionspace(geometry.mesh, ("Lagrange", 2, (3,))))
+def _cavity(geometry: Geometry, name: str, degree: int):
+    u = fem.Function(fem.functionspace(geometry.mesh, ("Lagrange", degree, (3,))))
     return geometry, u, Cavity(geometry, u, name), geometry.cavity_volume(name)
 
 
@@ -70,7 +71,7 @@ def test_volume_at_rest_is_that_of_the_geometry(cavity):
 
 
 def test_pipe_with_two_lids_has_the_volume_of_its_hole():
-    assert _cavity(distribute(tube(), MPI.COMM_SELF), "endo")[3] == pytest.approx(2.0, rel=1e-12)
+    assert _cavity(distribute(tube(), MPI.COMM_SELF), "endo", 2)[3] == pytest.approx(2.0, rel=1e-12)
 
 
 def test_affine_deformation_multiplies_the_volume_by_its_determinant(cavity):

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from box import AXES, box
 from heartwright.electrophysiology.drugs import Drug, library, under
-from heartwright.electrophysiology.ecg import ELECTRODES
+from heartwright.electrophysiology.electrodes import ELECTRODES
 from heartwright.electrophysiology.singlecell import duration, pace
 from heartwright.electrophysiology.spec import Cells, Conductivities, Ecg, ElectrophysiologySpec, Stimulus
 from heartwright.electrophysiology.tissue import Tissue

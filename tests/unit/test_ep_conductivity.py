@@ -14,6 +14,7 @@ from heartwright.electrophysiology.spec import (
     ElectrophysiologySpec,
     FastEndocardium,
     Region,
+    Speeds,
 )
 from heartwright.errors import InputError
 from heartwright.mesh.geometry import build
@@ -96,12 +97,23 @@ def test_a_bath_is_a_region_or_the_cells_whose_nodes_all_lie_in_a_place():
     for where in ({"box": {"lower": (3.0, -1, -1), "upper": (9, 9, 9)}}, {"region": "blood"}):
         bath = Bath(where=where, conductivity=0.7)
         spec = ElectrophysiologySpec(equation="bidomain", conduction=domains, bath=bath)
-        inside, outside = (field.x.array.reshape(-1, 3) for field in conductivity.domain_fields(geometry, spec))
+        inside, outside = (field.x.array.reshape(-1, 3) for field in conductivity.domain_fields(geometry, spec, 0.05))
         wet = x.min(axis=1) >= 3.0
         assert not inside[wet].any()
         assert outside[wet] == pytest.approx(0.7)
         assert inside[~wet] == pytest.approx(np.tile([0.17, 0.05, 0.02], ((~wet).sum(), 1)))
         assert outside[~wet] == pytest.approx(np.tile([0.62, 0.24, 0.24], ((~wet).sum(), 1)))
+
+
+def test_domains_of_wanted_speeds_make_the_conductivity_of_the_monodomain():
+    """sigma_i sigma_e / (sigma_i + sigma_e) is that of the monodomain, sigma_e / sigma_i the given ratio."""
+    wanted = Speeds(fibre="0.6 m/s", cross="0.3 m/s", ratio_fibre=1.5, ratio_cross=3.0)
+    monodomain = ElectrophysiologySpec(conduction=wanted, ecg=None)
+    bidomain = monodomain.replace(equation="bidomain")
+    sigma = conductivity.conductivities(monodomain, 1.0, 0.5, 0.1)
+    inside, outside = conductivity.domains(bidomain, 1.0, 0.5, 0.1)
+    np.testing.assert_allclose(inside * outside / (inside + outside), sigma)
+    np.testing.assert_allclose(outside / inside, [1.5, 3.0, 3.0])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import ufl
 from dolfinx import fem
 
 from box import AXES, box
-from heartwright.electrophysiology.ecg import ELECTRODES, LeadField, placed
+from heartwright.electrophysiology.ecg import LeadField
+from heartwright.electrophysiology.electrodes import ELECTRODES, located, placed, read
 from heartwright.electrophysiology.spec import Ecg, ElectrophysiologySpec
 from heartwright.errors import InputError
 from heartwright.mesh.geometry import build
@@ -85,12 +86,52 @@ def test_electrodes_are_needed_where_there_is_no_heart(bar):
         LeadField.around(bar, ElectrophysiologySpec(ecg=Ecg(electrodes={"V1": (0.0, 0.0, 30.0)})), AXES)
 
 
+def test_electrodes_of_a_file_are_taken_and_the_given_ones_before_them(bar, tmp_path):
+    lines = [f"{name}, {x / 10}, {y / 10} {z / 10}  # cm" for name, (x, y, z) in ELECTRODES.items()]
+    (tmp_path / "electrodes.csv").write_text("# a patient's\n\n" + "\n".join(lines))
+    found = located(bar, Ecg(file=str(tmp_path / "electrodes.csv"), unit="cm", electrodes={"V1": (1.0, 2.0, 3.0)}))
+    assert found.keys() == ELECTRODES.keys()
+    np.testing.assert_allclose(found["RA"], ELECTRODES["RA"])
+    np.testing.assert_allclose(found["V1"], (1.0, 2.0, 3.0))
+
+
+def test_every_bad_line_of_a_file_is_named(tmp_path):
+    (tmp_path / "bad.csv").write_text("V1 1 2 3\nV7 1 2 3\nV1 1 2 3\nRA 1 2\nLA 1 2 nan\nLL a b c\n")
+    with pytest.raises(InputError) as error:
+        read(tmp_path / "bad.csv", 1.0)
+    for line, reason in (
+        (2, "no electrode 'V7'; known: LA, LL"),
+        (3, "V1 is given twice"),
+        (4, "RA needs three coordinates, not '1 2'"),
+        (5, "LA needs three coordinates, not '1 2 nan'"),
+        (6, "LL needs three coordinates, not 'a b c'"),
+    ):
+        assert f"bad.csv:{line}: {reason}" in str(error.value)
+    assert "bad.csv:1:" not in str(error.value)
+
+
+def test_a_file_of_electrodes_needs_a_unit():
+    with pytest.raises(ValueError, match="needs its `unit`"):
+        Ecg(file="electrodes.csv")
+
+
 def test_qrs_duration_ends_before_the_slow_t_wave():
     t = np.arange(0.0, 500.0, 1.0)
     spike = np.where((t > 100) & (t < 190), np.sin((t - 100) / 90 * 3 * np.pi), 0.0)
     wave = 0.3 * np.exp(-(((t - 380) / 40) ** 2))
     assert qrs(t, (spike + wave)[:, None])[1] == pytest.approx(90.0, abs=3.0)
     assert np.isnan(qrs(t, np.zeros((500, 2)))[1])
+
+
+def test_qrs_is_the_steepest_wave_of_several():
+    """A small atrial wave 150 ms before it is none of it; a notch of 20 ms inside is."""
+    t = np.arange(0.0, 600.0, 1.0)
+    humps = [(100, 0.1), (250, 1.0), (300, 0.6)]
+    leads = sum(size * np.exp(-(((t - at) / 8) ** 2)) for at, size in humps)
+    begin, duration = qrs(t, leads[:, None])
+    # at the sides of the humps the slope is 5 % of the greatest 2.1 and 1.9 widths from their middle
+    assert begin == pytest.approx(250 - 17, abs=2)
+    assert begin + duration == pytest.approx(300 + 16, abs=2)
 
 
 def test_t_wave_ends_where_its_tangent_meets_the_base_line():

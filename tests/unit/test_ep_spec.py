@@ -37,7 +37,10 @@ def test_defaults_are_in_internal_units():
         {"stimuli": [{"name": "x", "where": "all", "duration": "-1 ms"}]},
         {"regions": [{"where": "all", "conduction_scale": -0.5}]},
         {"cells": []},
-        {"equation": "bidomain"},
+        {
+            "equation": "bidomain",
+            "conduction": {"type": "conductivity", "fibre": "1 S/m", "sheet": "1 S/m", "normal": "1 S/m"},
+        },
     ],
 )
 def test_impossible_values_are_refused(wrong):

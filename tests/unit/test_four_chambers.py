@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 from pydantic import ValidationError
 
 from heartwright.mesh import quality, surface
 from heartwright.mesh.four_chambers import Plan
-from heartwright.mesh.geometry import find_rims
+from heartwright.mesh.geometry import distribute
 from heartwright.mesh.prepare import prepare
 from heartwright.mesh.spec import FourChambers, MeshSpec
 
@@ -92,7 +93,7 @@ def test_every_face_has_a_name_every_cell_a_region_and_no_cell_is_flat(heart):
 
 @pytest.mark.slow
 def test_cavities_open_at_their_valves_and_veins(heart):
-    rims = find_rims(heart)
+    rims = distribute(heart, MPI.COMM_SELF).rims
     assert {name: len(loops) for name, loops in rims.items()} == {
         **{"lv_endo": 2, "rv_endo": 2},  # inflow and outflow
         **{"la_endo": 5, "ra_endo": 3},  # four pulmonary veins, two venae cavae, and the valve

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from dolfinx import fem
+from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
+from box import box
 from heartwright.errors import SolveFailed
 from heartwright.mechanics import filling
 from heartwright.mechanics.passive import NeoHooke
@@ -12,11 +15,13 @@ from heartwright.mechanics.spec import Fixed, MechanicsSpec, Robin, SurfacePress
 from heartwright.mechanics.wall import Wall
 from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
+from heartwright.mesh.where import FibresConstant
 from heartwright.parts import restore, snapshot
 from heartwright.units import MMHG
 
 MESH = MeshSpec(generate=Ellipsoid(size=14.0))
 SURFACES = ("epi", "base", "lv_endo")
+ELEMENTS = pytest.mark.parametrize("element", ["P2P1", "P1P1"])
 
 
 @pytest.fixture(scope="module")
@@ -35,21 +40,44 @@ def filled(solid):
     return snapshot([solid])
 
 
-def test_a_uniform_pressure_all_around_is_borne_without_deformation(geometry):
+@ELEMENTS
+def test_a_uniform_pressure_all_around_is_borne_without_deformation(geometry, element):
     """The patch test of the pressure: u = 0 and q = -p, whatever the cells are like."""
     around = [SurfacePressure(where=name, value=3.0) for name in SURFACES]
     held = [Robin(where="base", stiffness=1.0, direction="full")]
-    spec = MechanicsSpec(element="P2P1", bulk_modulus=None, passive=NeoHooke(), boundaries=around + held)
+    spec = MechanicsSpec(element=element, bulk_modulus=None, passive=NeoHooke(), boundaries=around + held)
     solid = Solid(geometry, spec, MESH.fibres, {}, 1.0)
     solid.solve(0.0, 1.0, lambda p: (np.zeros(0), np.zeros((0, 0))))
     assert np.abs(solid.u.x.array).max() < 1e-9  # mm
     assert solid.wall.q.x.array == pytest.approx(-3.0, abs=1e-8)
 
 
+@ELEMENTS
+def test_a_uniform_strain_at_uniform_pressure_is_in_balance(element):
+    """The patch test of the displacement: no force inside a box of crooked cells, and no change of volume asked for."""
+    geometry = box((4.0, 4.0, 4.0), 1.0, MPI.COMM_SELF)
+    x = geometry.mesh.geometry.x
+    moved = ((x > 0.5) & (x < 3.5)).all(axis=1)
+    x[moved] += np.random.default_rng(2).uniform(-0.2, 0.2, (moved.sum(), 3))
+    spec = MechanicsSpec(element=element, bulk_modulus=None, viscosity=0.0, boundaries=[])
+    wall = Wall(geometry, spec, FibresConstant(), [])
+    F = np.array([[1.25, 0.3, 0.0], [0.0, 0.8, 0.1], [0.0, 0.0, 1.0]])  # det F = 1
+    wall.u.interpolate(lambda x: (F - np.eye(3)) @ x)
+    wall.q.x.array[:] = 5.0
+    wall.residual(wall.r)
+    forces, change = wall.r.array[wall.moving].reshape(-1, 3), wall.r.array[wall.moving.stop :]
+    outside = fem.locate_dofs_topological(wall.V, 2, dmesh.exterior_facet_indices(geometry.mesh.topology))
+    inside = np.setdiff1d(np.arange(len(forces)), outside)
+    assert len(inside) >= moved.sum() == 27 and np.abs(forces).max() > 1.0
+    assert np.abs(forces[inside]).max() < 1e-10 * np.abs(forces).max()
+    assert np.abs(change).max() < 1e-9
+
+
+@ELEMENTS
 @pytest.mark.parametrize("kappa", [None, 100.0])
 @pytest.mark.parametrize("prestress", [None, {"lv": 1.0}])
-def test_the_tangent_is_the_derivative_of_the_residual(geometry, kappa, prestress):
-    spec = MechanicsSpec(element="P2P1", bulk_modulus=kappa, boundaries=[Fixed(where="base")], prestress=prestress)
+def test_the_tangent_is_the_derivative_of_the_residual(geometry, kappa, prestress, element):
+    spec = MechanicsSpec(element=element, bulk_modulus=kappa, boundaries=[Fixed(where="base")], prestress=prestress)
     wall = Wall(geometry, spec, MESH.fibres, ["lv_endo"])
     random = np.random.default_rng(1)
     wall.u.x.array[:] = random.uniform(-0.2, 0.2, len(wall.u.x.array))

@@ -20,7 +20,7 @@ def made(tmp_path, monkeypatch):
 
     def make():
         calls.append(1)
-        return cup().but("made of cardboard")
+        return cup().but("made of cardboard", checked=cup().digest())
 
     return make, calls, tmp_path / "heartwright" / "meshes"
 

@@ -56,6 +56,13 @@ def test_regions_may_stand_in_a_file_and_nothing_is_replaced_unasked(files, caps
     assert heartwright(capsys, *arguments, "--force")[0] == 0
 
 
+def test_tissues_may_stand_in_a_file(files, capsys):
+    (files / "tissues.yaml").write_text("muscle: 1\n")
+    given = ("--unit", "mm", "--regions", REGIONS, "--tissues", "tissues.yaml")
+    code, out, _ = heartwright(capsys, "check", "cup.msh", *given)
+    assert code == 0 and "regions muscle" in out
+
+
 def test_check_tells_every_finding_and_ends_with_64(files, capsys):
     raw = cup()
     cells = raw.cells.copy()

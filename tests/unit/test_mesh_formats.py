@@ -310,6 +310,22 @@ def test_a_tetgen_surface_is_read_with_its_markers(tmp_path, header):
     np.testing.assert_array_equal(back.facet_tags, raw.facet_tags)
 
 
+def test_tetgen_triangles_may_stand_in_a_sur_file_and_alone(tmp_path):
+    raw = cup()
+    write_tetgen(raw, tmp_path / "cup")
+    (tmp_path / "cup.face").rename(tmp_path / "cup.sur")
+    spec = MeshSpec(file=str(tmp_path / "cup.sur"), unit="mm", regions=CUP_REGIONS)
+    back = importers.read(spec)
+    np.testing.assert_array_equal(back.cells, raw.cells)
+    np.testing.assert_array_equal(back.facet_tags, raw.facet_tags)
+    (tmp_path / "cup.ele").unlink()
+    alone = importers.read(spec)
+    assert not len(alone.cells)
+    np.testing.assert_array_equal(alone.facets, raw.facets)
+    with pytest.raises(InputError, match=r"needs cup.ele beside it"):
+        importers.read(spec.replace(file=str(tmp_path / "cup.node")))
+
+
 @pytest.mark.parametrize(
     "change, message",
     [

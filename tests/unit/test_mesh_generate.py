@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 from pydantic import ValidationError
 
 from heartwright.mesh import checks, quality, surface
-from heartwright.mesh.geometry import find_rims
+from heartwright.mesh.geometry import distribute
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec, Nozzle, Slab, Stenosis, Strip, Tube
 
 generate = pytest.importorskip("heartwright.mesh.generate").generate
@@ -91,7 +92,7 @@ def test_default_biventricle_is_an_unloaded_adult_heart(biventricle):
 
 
 def test_rims_lie_in_the_base_plane_and_run_counter_clockwise_seen_from_above(biventricle):
-    for name, (rim,) in find_rims(biventricle).items():
+    for name, (rim,) in distribute(biventricle, MPI.COMM_SELF).rims.items():
         points = biventricle.points[rim]
         np.testing.assert_allclose(points[:, 2], 0.0, atol=1e-9)
         assert surface.vector_area(points)[2] > 0.0, name  # the lid's normal points up, out of the cavity

@@ -86,6 +86,32 @@ def test_a_surface_may_be_given_by_the_label_behind_it(tmp_path):
     assert len(named.surface("base")) == pytest.approx(len(found.surface("base")), rel=0.1)
 
 
+SEPTUM, ATRIUM = 4, 5
+
+
+@pytest.mark.parametrize("sides", [(2.5, 2.5, 2.5), (2.0, 2.0, 8.0)])
+def test_several_tissues_of_an_image_become_regions_of_their_voxels_volumes(tmp_path, sides):
+    pytest.importorskip("gmsh")
+    labels, affine = voxels.ventricle(sides)
+    x = np.moveaxis(np.indices(labels.shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
+    labels[(labels == TISSUE) & (x[..., 0] > 0.0)] = SEPTUM
+    labels[(labels == TISSUE) & (x[..., 2] > -20.0)] = ATRIUM
+    path = voxels.save(tmp_path / "labels.nii.gz", labels, affine)
+    given = {"free": TISSUE, "septum": SEPTUM, "rest": [ATRIUM]}
+    raw = prepare(spec(path, tissues=given, size="5 mm", scale=1.1))
+    found = np.bincount(raw.region, weights=surface.tet_volumes(raw.points, raw.cells), minlength=4)
+    assert raw.regions == ("free", "septum", "rest") and found[0] == 0.0
+    share = np.array([(labels == label).sum() for label in (TISSUE, SEPTUM, ATRIUM)]) / (labels == TISSUE).sum()
+    # borders follow cells: up to half of one, on average none; the ends of 8 mm slices count half a slice
+    assert found[1:] / found[1] == pytest.approx(share, rel=0.06)
+
+
+def test_a_label_belongs_to_one_name(tmp_path):
+    path = voxels.save(tmp_path / "labels.nii", *voxels.ventricle((4.0, 4.0, 4.0)))
+    with pytest.raises(InputError, match=r"mesh.tissues: label 1 is given to more than one name"):
+        importers.read(spec(path, tissues={"lv": TISSUE, "rv": TISSUE}))
+
+
 def test_info_lists_the_labels(tmp_path):
     path = voxels.save(tmp_path / "labels.nii", *voxels.ventricle((4.0, 4.0, 4.0)))
     told = suggest.inventory(spec(path))
@@ -157,6 +183,20 @@ def test_images_that_cannot_be_used_are_refused_with_the_reason(tmp_path, what, 
     with pytest.raises(InputError, match=message) as told:
         importers.read(spec(bad(tmp_path, what)))
     assert len(told.value.findings) == 1
+
+
+def test_flipped_bytes_of_a_header_give_a_surface_or_a_reason(tmp_path):
+    path = voxels.save(tmp_path / "labels.nii", *voxels.ventricle((8.0, 8.0, 8.0)))
+    whole, rng = path.read_bytes(), np.random.default_rng(1)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, 348, rng.integers(1, 12)):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(bytes(damaged))
+        try:
+            importers.read(spec(path))
+        except InputError as error:
+            assert str(error).startswith("mesh.")
 
 
 def test_labels_that_are_not_there_are_told_together_with_those_that_are(tmp_path):

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 
 pytest.importorskip("gmsh")
 
 from heartwright.mesh import checks, quality, surface
 from heartwright.mesh.generate import generate
-from heartwright.mesh.geometry import find_rims
+from heartwright.mesh.geometry import distribute
 from heartwright.mesh.prepare import prepare
 from heartwright.mesh.remesh import remesh, without_specks
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec
@@ -27,10 +28,11 @@ def test_a_coarser_heart_is_the_same_heart(fine):
     coarse = checks.checked(remesh(fine, 6.0), MeshSpec(file="fine.msh", unit="mm"))
     assert len(coarse.cells) < 0.7 * len(fine.cells)
     assert quality.dihedral_angles(coarse.points, coarse.cells).min() > 8.0
+    rims = distribute(coarse, MPI.COMM_SELF).rims
     for name in ("lv_endo", "rv_endo"):
         # facets of 6 mm cut 1 % off both; the crease of the right one, inside its region, is rounded as well
         assert cavity(coarse, name) == pytest.approx(cavity(fine, name), rel=0.035)
-        assert len(find_rims(coarse)[name]) == 1
+        assert len(rims[name]) == 1
     base = coarse.points[coarse.surface("base")]
     np.testing.assert_allclose(base[..., 2], 0.0, atol=1e-6)  # the line between base and walls stayed in its plane
 

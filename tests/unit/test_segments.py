@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from dolfinx import fem
 from mpi4py import MPI
 
 from box import box
@@ -35,10 +36,10 @@ def solid(geometry):
     return Solid(geometry, MechanicsSpec(boundaries=FIXED), MESH.fibres, {"lv": "lv_endo"}, 1.0)
 
 
-@pytest.fixture
-def strain(geometry, known, solid):
-    solid.u.x.array[:] = 0.0
-    return Strain(geometry, solid.u, known, known.regions(geometry.comm))
+@pytest.fixture(params=[1, 2], ids=["linear", "quadratic"])
+def strain(geometry, known, request):
+    u = fem.Function(fem.functionspace(geometry.mesh, ("Lagrange", request.param, (3,))))
+    return Strain(geometry, u, known, known.regions(geometry.comm))
 
 
 def move(strain: Strain, motion) -> None:

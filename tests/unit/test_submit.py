@@ -91,5 +91,8 @@ def test_the_status_of_a_sweep_counts_its_members(tmp_path):
     assert lines[0].split() == ["000", "done", "a=0", "t", "2", "ms"]
     assert lines[1].startswith("001  died") and lines[2].startswith("002  waiting")
     assert lines[3] == "1 done, 1 died, 1 waiting"
+    (tmp_path / "000").rename(tmp_path / "warm-up")
+    (tmp_path / "warm-up" / "run.json").write_text(json.dumps({"outcome": "diverged"}))
+    assert next(status.lines(tmp_path)) == "warm-up  diverged  t 2 ms"
     with pytest.raises(InputError, match="no run and no sweep here"):
         list(status.lines(tmp_path / "000" / "none"))

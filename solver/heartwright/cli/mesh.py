@@ -7,7 +7,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from heartwright import scenario, start
+from heartwright import memory, scenario, start
 from heartwright.document import Node, assignment, read_file, read_text
 from heartwright.errors import InputError
 from heartwright.explain import explain
@@ -19,6 +19,7 @@ FIXES = "[orientation, slivers]"
 SOURCE = click.argument("source", type=click.Path(path_type=Path))
 WRITTEN = "File to write: .h5 (ours), .vtu or .pts (CARP)."
 OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help=WRITTEN)
+PICTURE = click.option("--picture", "drawing", type=click.Path(path_type=Path), help="Also draw it into this .png.")
 FORCE = click.option("--force", is_flag=True, help="Replace the file if it exists.")
 SET = click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Any key of `mesh`: fibres.endo='50 deg'."
@@ -28,7 +29,9 @@ DESCRIPTION = (
     click.option(
         "--regions", metavar="YAML", help="Our surfaces and their tags: '{lv_endo: 13, epi: 12}', or a YAML file."
     ),
-    click.option("--tissues", metavar="YAML", help="Our regions of the tissue and their tags: '{lv: 1, la: [2, 3]}'."),
+    click.option(
+        "--tissues", metavar="YAML", help="Our regions of the tissue and their tags: '{lv: 1, la: [2, 3]}', or a file."
+    ),
     click.option("--also", multiple=True, type=click.Path(), help="A further file about the same points."),
     click.option("--tags", help="The field of the file that holds the tags."),
     click.option("--size", help="Edge length to mesh the surface anew at: '4 mm'."),
@@ -65,7 +68,7 @@ def mesh() -> None:
 @described
 @click.option("-o", "--output", type=click.Path(path_type=Path), help=WRITTEN)
 @click.option("--suggest", is_flag=True, help="Propose unit and regions from the shape, print them, and use them.")
-@click.option("--picture", "drawing", type=click.Path(path_type=Path), help="Also draw the mesh into this .png.")
+@PICTURE
 @FORCE
 def import_(source: Path, given: list, output: Path | None, suggest: bool, drawing: Path | None, force: bool) -> None:
     """Read, check and, where asked, repair a mesh; write it to OUTPUT."""
@@ -89,7 +92,8 @@ def import_(source: Path, given: list, output: Path | None, suggest: bool, drawi
 
 @mesh.command()
 @described
-def check(source: Path, given: list) -> None:
+@PICTURE
+def check(source: Path, given: list, drawing: Path | None) -> None:
     """Find everything that is wrong with a mesh.
 
     Every finding is one line with counts and places, the exit code then 64; a good mesh is summed up.
@@ -100,7 +104,10 @@ def check(source: Path, given: list) -> None:
     _say(raw.notes)
     click.echo("smallest dihedral angle of the tetrahedra:")
     _say(quality.histogram(quality.dihedral_angles(raw.points, raw.cells)))
+    click.echo(memory.line([memory.peak()]))
     click.echo(f"{source}: good")
+    if drawing:
+        _draw(raw, drawing)
 
 
 @mesh.command()
@@ -174,7 +181,8 @@ def refine(source: Path, given: list, output: Path, force: bool, levels: int) ->
     comm = start.world()
     spec, write = _together(comm, source, given, output, force)
     _, geometry = _distributed(comm, spec)
-    _finish_together(comm, write, output, geometry.refined(levels).whole())
+    whole = geometry.refined(levels).whole()  # what is split from checked cells needs no checks
+    _finish_together(comm, write, output, whole and whole.but(checked=whole.digest()))
 
 
 @mesh.command()
@@ -224,7 +232,7 @@ def coordinates(source: Path, given: list, output: Path, force: bool) -> None:
 def picture(source: Path, given: list, output: Path) -> None:
     """Draw a mesh.
 
-    Its surfaces, the tissue cut open, and the fibres and segments that it carries.
+    Its surfaces, the tissue cut open, the fibres and segments that it carries, and a histogram of its angles.
     """
     from heartwright.mesh import prepare
 
@@ -262,8 +270,8 @@ def _validated(tree: Node, given: list[tuple[str, str]]) -> MeshSpec:
 
 
 def _value(key: str, text: str) -> Node:
-    """The value of an option: YAML, or for regions a file of YAML."""
-    if key == "regions" and Path(text).is_file():
+    """The value of an option: YAML, or for names and tags a file of YAML."""
+    if key in ("regions", "tissues") and Path(text).is_file():
         return read_file(Path(text), text)
     return read_text(text, f"--{key}", Path.cwd(), lines=False)
 
@@ -305,6 +313,11 @@ def _draw(raw, path: Path) -> None:
 
 def _finish(write, output: Path, raw) -> None:
     """Write a mesh and say what was done to it."""
+    _write(write, output, raw)
+    click.echo(memory.line([memory.peak()]))
+
+
+def _write(write, output: Path, raw) -> None:
     _say(raw.notes)
     write(output, raw)
     click.echo(f"written: {output}")
@@ -316,7 +329,9 @@ def _finish_together(comm, write, output: Path, raw) -> None:
 
     with together(comm):
         if raw is not None:
-            _finish(write, output, raw)
+            _write(write, output, raw)
+    if peaks := comm.gather(memory.peak()):
+        click.echo(memory.line(peaks))
 
 
 def _say(lines) -> None:

@@ -15,6 +15,7 @@ from heartwright.mechanics.stress import PERCENTILES, Stress
 from heartwright.mesh import segments
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.transfer import Transfer
+from heartwright.parallel import together
 from heartwright.parts import Part
 from heartwright.units import ML, MMHG
 
@@ -78,9 +79,14 @@ class Heart(Preparation):
             self.contraction.step(t, dt, calcium=calcium, stretch=self.solid.stretch())
         with self.watch("solid"):
             self.solid.tension(self.contraction.tension, self.contraction.stiffness)
-            self.solid.solve(t, dt, lambda p: self.circulation.volumes(t, dt, p))
+            self.solid.solve(t, dt, lambda p: self._volumes(t, dt, p))
         self.circulation.accept(t, dt, self.solid.p)
         self.solid.accept()
+
+    def _volumes(self, t: float, dt: float, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The circulation's, which every rank computes for itself; where it fails on one, it fails on all."""
+        with together(self.geometry.comm):
+            return self.circulation.volumes(t, dt, p)
 
     def forget(self) -> None:
         """Drop what only speeds up the next step: without it, what follows is given by `state()` to the last digit."""

@@ -6,6 +6,7 @@ import numpy as np
 from dolfinx import fem
 
 from heartwright.electrophysiology.tissue import Tissue
+from heartwright.electrophysiology.velocity import conduction_velocity
 from heartwright.mesh import rows
 from heartwright.mesh.geometry import Geometry
 from heartwright.parts import Part, Rows, State
@@ -98,6 +99,7 @@ class Preparation:
                 "repolarisation": repolarisation,
                 "apd90": repolarisation - self.tissue.activation,
                 "phase": self.tissue.phase(),
+                "conduction_velocity": conduction_velocity(self.tissue.geometry, self.tissue.activation),
                 "cycle_length": self.tissue.with_ghosts(self.tissue.upstrokes.cycle_length),
             }
         )

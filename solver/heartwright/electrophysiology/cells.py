@@ -40,8 +40,13 @@ def cell_model(cells: Cells) -> Model:
 
 
 def cell_kernel(cells: Cells, n: int, comm: MPI.Comm, precision: str = "double") -> Kernel:
-    """The kernel of one ionic model on n nodes: dv/dt = -i_ion + stimulus_current, and all its other states."""
-    return Kernel(cell_model(cells), n, inputs=("stimulus_current",), scheme=SCHEME, comm=comm, precision=precision)
+    """The kernel of one ionic model on n nodes: dv/dt = -i_ion + stimulus_current, and all its other states.
+
+    Parameters with `scales` may differ between nodes, and begin with their values.
+    """
+    model = cell_model(cells)
+    scaled = tuple(dict.fromkeys(model.variable(scale.parameter).qname() for scale in cells.scales))
+    return Kernel(model, n, ("stimulus_current",), (), SCHEME, comm, scaled, precision)
 
 
 def fastest_rate(cells: Cells, comm: MPI.Comm) -> float:

@@ -181,12 +181,13 @@ def conductivities(spec: ElectrophysiologySpec, factor: float, h: float, dt: flo
     if isinstance(conduction, Domains):
         intracellular, extracellular = _along_axes(conduction.intracellular), _along_axes(conduction.extracellular)
         return factor**2 * intracellular * extracellular / (intracellular + extracellular)
-    speeds = conduction.fibre, conduction.cross
-    fibre, cross = (
-        spec.chi * spec.Cm * cached_diffusivity(spec.cells[0], factor * speed, length, dt, LUMPED[spec.mass])
-        for speed, length in zip(speeds, cable_lengths(h, *speeds), strict=True)
-    )
-    return np.array([fibre, cross, cross])
+    along, across = cable_lengths(h, conduction.fibre, conduction.cross)
+    through = h if spec.purkinje else across  # the front that a network makes is parallel to the layers of the mesh
+    diffusivities = [
+        cached_diffusivity(spec.cells[0], factor * speed, length, dt, LUMPED[spec.mass])
+        for speed, length in ((conduction.fibre, along), (conduction.cross, through), (conduction.cross, across))
+    ]
+    return spec.chi * spec.Cm * np.array(diffusivities)
 
 
 def conductivity_fields(geometry: Geometry, spec: ElectrophysiologySpec, dt: float) -> fem.Function:
@@ -198,11 +199,25 @@ def conductivity_fields(geometry: Geometry, spec: ElectrophysiologySpec, dt: flo
     return _field(geometry, spec, lambda factor: conductivities(spec, factor, h, dt), spec.regions)
 
 
-def domain_fields(geometry: Geometry, spec: ElectrophysiologySpec) -> tuple[fem.Function, fem.Function]:
-    """The same of the intra- and of the extracellular domain, the bath being part of the latter. Collective."""
-    inside, outside = _along_axes(spec.conduction.intracellular), _along_axes(spec.conduction.extracellular)
-    intracellular = _field(geometry, spec, lambda factor: factor**2 * inside, spec.regions)
-    extracellular = _field(geometry, spec, lambda factor: factor**2 * outside, [])
+def domains(spec: ElectrophysiologySpec, factor: float, h: float, dt: float) -> np.ndarray:
+    """The same of both domains of a bidomain (2, 3): the intra- and the extracellular one.
+
+    For wanted speeds those of the given ratio r = sigma_e / sigma_i that make the monodomain's sigma, sigma_i sigma_e /
+    (sigma_i + sigma_e): sigma_e = (1 + r) sigma.
+    """
+    conduction = spec.conduction
+    if isinstance(conduction, Domains):
+        return factor**2 * np.array([_along_axes(conduction.intracellular), _along_axes(conduction.extracellular)])
+    ratio = np.array([conduction.ratio_fibre, conduction.ratio_cross, conduction.ratio_cross])
+    outside = (1 + ratio) * conductivities(spec, factor, h, dt)
+    return np.array([outside / ratio, outside])
+
+
+def domain_fields(geometry: Geometry, spec: ElectrophysiologySpec, dt: float) -> tuple[fem.Function, fem.Function]:
+    """The fields of the intra- and of the extracellular domain, the bath being part of the latter. Collective."""
+    h = element_length(geometry)
+    intracellular = _field(geometry, spec, lambda factor: domains(spec, factor, h, dt)[0], spec.regions)
+    extracellular = _field(geometry, spec, lambda factor: domains(spec, factor, h, dt)[1], [])
     if spec.bath:
         bath = ~muscle_of(geometry, spec)
         intracellular.x.array.reshape(-1, 3)[bath] = 0.0

@@ -1,73 +1,108 @@
-// Conjugate gradients with the inverse diagonal, one pass over memory for all that can be done in it. Rows are those this
-// rank owns; columns are local nodes, ghosts included. Every function returns its share of a dot product. Memory is what
-// limits it, so entries are floats: a relative error of 1e-7 in what multiplies an increment of the potential.
+// Conjugate gradients for the matrix scaled to a diagonal of ones, one pass over memory for all that can be done in it.
+// Rows are those this rank owns, in slices of W (see slices.py); columns are local nodes, ghosts included. Functions that
+// return a number return this rank's share of a dot product. Memory is what limits it, so all that multiplies an
+// increment of the potential is a float: a relative error of 1e-7.
+
+#include <math.h>
 
 #define EXPORT __attribute__((visibility("default")))
+enum { W = 8 };
+typedef float vector __attribute__((vector_size(4 * W), aligned(4)));
 
-static inline double row(const int *columns, const float *A, int begin, int end, const double *x) {
-  double sum = 0;
-  for (int k = begin; k < end; k++) sum += A[k] * x[columns[k]];
+static inline int rows_of(int slice, int n) { return n - slice * W < W ? n - slice * W : W; }
+
+// Entry by entry: on most processors as fast as an instruction that gathers, or faster
+static inline vector gathered(const float *x, const int *at) {
+  return (vector){x[at[0]], x[at[1]], x[at[2]], x[at[3]], x[at[4]], x[at[5]], x[at[6]], x[at[7]]};
+}
+
+// A_i . x of the rows of one slice
+static inline vector products(const int *columns, const float *A, int begin, int end, const float *x) {
+  vector sum = {0};
+  for (int k = begin; k < end; k += W) sum += *(const vector *)(A + k) * gathered(x, columns + k);
   return sum;
 }
 
-// y_i = scale sum_j K_ij (x_j - x_i), which is scale K x for rows that sum to zero, and nothing where x is uniform
-EXPORT void product(int n, const int *rows, const int *columns, const float *K, double scale, const double *x,
-                    double *y) {
+// s_i = 1 / sqrt(M_ii + theta K_ii)
+EXPORT void scaling(int n, const int *begin, const int *columns, const float *M, const float *K, double theta, double *s) {
   for (int i = 0; i < n; i++) {
-    double sum = 0;
-    for (int k = rows[i]; k < rows[i + 1]; k++) sum += K[k] * (x[columns[k]] - x[i]);
-    y[i] = scale * sum;
+    double diagonal = 0;
+    for (int k = begin[i / W] + i % W; k < begin[i / W + 1]; k += W)
+      if (columns[k] == i) diagonal += M[k] + theta * K[k];
+    s[i] = 1 / sqrt(diagonal);
   }
 }
 
-// x = h (2 rate - earlier): what the last two steps let expect of one of h
-EXPORT void guess(int n, double h, const double *rate, const double *earlier, double *x) {
-  for (int i = 0; i < n; i++) x[i] = h * (2 * rate[i] - earlier[i]);
+// A_ij = s_i (M_ij + theta K_ij) s_j
+EXPORT void system_matrix(int n, const int *begin, const int *columns, const float *M, const float *K, double theta,
+                          const double *s, float *A) {
+  for (int b = 0; b * W < n; b++)
+    for (int k = begin[b]; k < begin[b + 1]; k += W)
+      for (int l = 0; l < rows_of(b, n); l++)
+        A[k + l] = s[b * W + l] * (M[k + l] + theta * K[k + l]) * s[columns[k + l]];
 }
 
-// v += x, and remember its rate
-EXPORT void accept(int n, double h, const double *x, double *rate, double *earlier, double *v) {
-  for (int i = 0; i < n; i++) {
-    v[i] += x[i];
-    earlier[i] = rate[i];
-    rate[i] = x[i] / h;
-  }
+// x = h (2 rate - earlier) / s: what the last two steps let expect of one of h
+EXPORT void guess(int n, double h, const double *s, const double *rate, const double *earlier, float *x) {
+  for (int i = 0; i < n; i++) x[i] = h * (2 * rate[i] - earlier[i]) / s[i];
 }
 
-// r = b - A x, p = d r; r . d r
-EXPORT double residual(int n, const int *rows, const int *columns, const float *A, const double *d, const double *b,
-                       const double *x, double *r, double *p) {
-  double sum = 0;
-  for (int i = 0; i < n; i++) {
-    r[i] = b[i] - row(columns, A, rows[i], rows[i + 1], x);
-    p[i] = d[i] * r[i];
-    sum += r[i] * p[i];
+// p = r = -h s K v - A x, where K v = sum_j K_ij (v_j - v_i) as rows sum to zero: nothing where v is uniform; r . r
+EXPORT double residual(int n, const int *begin, const int *columns, const float *A, const float *K, double h,
+                       const double *s, const float *v, const float *x, float *r, float *p) {
+  double square = 0;
+  for (int b = 0; b * W < n; b++) {
+    vector own = {0}, flux = {0};
+    for (int l = 0; l < rows_of(b, n); l++) own[l] = v[b * W + l];
+    for (int k = begin[b]; k < begin[b + 1]; k += W) flux += *(const vector *)(K + k) * (gathered(v, columns + k) - own);
+    const vector image = products(columns, A, begin[b], begin[b + 1], x);
+    for (int l = 0; l < rows_of(b, n); l++) {
+      const int i = b * W + l;
+      p[i] = r[i] = -h * s[i] * flux[l] - image[l];
+      square += (double)r[i] * r[i];
+    }
   }
-  return sum;
+  return square;
 }
 
 // q = A p; p . q
-EXPORT double curvature(int n, const int *rows, const int *columns, const float *A, const double *p, double *q) {
+EXPORT double curvature(int n, const int *begin, const int *columns, const float *A, const float *p, float *q) {
   double sum = 0;
-  for (int i = 0; i < n; i++) {
-    q[i] = row(columns, A, rows[i], rows[i + 1], p);
-    sum += p[i] * q[i];
+  for (int b = 0; b * W < n; b++) {
+    const vector image = products(columns, A, begin[b], begin[b + 1], p);
+    for (int l = 0; l < rows_of(b, n); l++) {
+      q[b * W + l] = image[l];
+      sum += (double)p[b * W + l] * image[l];
+    }
   }
   return sum;
 }
 
-// x += alpha p, r -= alpha q; r . d r
-EXPORT double advance(int n, double alpha, const double *p, const double *q, const double *d, double *x, double *r) {
-  double sum = 0;
+// x += alpha p, r -= alpha q; r . r
+EXPORT double advance(int n, double alpha, const float *p, const float *q, float *x, float *r) {
+  const float a = alpha;
+  double square = 0;
+#pragma omp simd reduction(+ : square)
   for (int i = 0; i < n; i++) {
-    x[i] += alpha * p[i];
-    r[i] -= alpha * q[i];
-    sum += r[i] * r[i] * d[i];
+    x[i] += a * p[i];
+    r[i] -= a * q[i];
+    square += (double)r[i] * r[i];
   }
-  return sum;
+  return square;
 }
 
-// p = d r + beta p
-EXPORT void turn(int n, double beta, const double *r, const double *d, double *p) {
-  for (int i = 0; i < n; i++) p[i] = d[i] * r[i] + beta * p[i];
+// p = r + beta p
+EXPORT void turn(int n, double beta, const float *r, float *p) {
+  const float b = beta;
+  for (int i = 0; i < n; i++) p[i] = r[i] + b * p[i];
+}
+
+// v += s x, and remember its rate
+EXPORT void accept(int n, double h, const double *s, const float *x, double *rate, double *earlier, double *v) {
+  for (int i = 0; i < n; i++) {
+    const double change = s[i] * x[i];
+    v[i] += change;
+    earlier[i] = rate[i];
+    rate[i] = change / h;
+  }
 }

@@ -9,6 +9,7 @@ import ufl
 from dolfinx import fem, la
 from dolfinx import mesh as dmesh
 
+from heartwright.electrophysiology.slices import Slices
 from heartwright.errors import SolveFailed
 from heartwright.linalg import JIT
 from heartwright.native import library_on
@@ -34,9 +35,11 @@ def mass(mesh: dmesh.Mesh, lumped: float, u, w) -> ufl.Form:
 class Diffusion:
     """(M + dt/2 K) δ = −dt K v, then v += δ, for v in a space V of finite elements.
 
-    M = ∫ w v dx, see `mass`, and K = ∫ ∇w·σ∇v / (χ Cm) dx are assembled once. The first guess of δ is extrapolated
-    from the two steps before, which leaves conjugate gradients a handful of iterations. They stop when the error of δ,
-    root mean square over the volume, is about `tolerance` [mV]: the same on any number of ranks.
+    It is solved for δ/s, with s (M + dt/2 K) s, whose diagonal s makes one, in single precision as all that multiplies
+    an increment. M = ∫ w v dx, see `mass`, and K = ∫ ∇w·σ∇v / (χ Cm) dx are assembled once. The first
+    guess of δ is extrapolated from the two steps before, which leaves conjugate gradients a handful of iterations. They
+    stop when the error of δ, root mean square over the volume, is about `tolerance` [mV]: the same on any number of
+    ranks.
 
     nodes: local nodes that the rows of its state are about. sigma: the conductivity tensor (UFL) in mS/mm; capacity:
     chi Cm in uF/mm^3; lumped: the share of M that is.
@@ -48,18 +51,18 @@ class Diffusion:
         self.comm, self.n = V.mesh.comm, V.dofmap.index_map.size_local
         self.nodes = slice(self.n)
         M = _assemble(mass(V.mesh, lumped, u, w))
-        K = _assemble(ufl.inner(ufl.grad(w), sigma * ufl.grad(u)) / chi_Cm * dx)
-        self._rows, self._columns = M.indptr.astype(np.int32), M.indices
-        self.M, self.K = M.data, K.data  # entries in the same order
-        self._K = K.data.astype(np.float32)
-        self._diagonal = _diagonal(self._rows, self._columns, self.n)
-        self._A, self._inverse = np.empty(len(self.M), dtype=np.float32), np.empty(self.n)
+        K = _assemble(ufl.inner(ufl.grad(w), sigma * ufl.grad(u)) / chi_Cm * dx)  # entries in the same order
+        slices = Slices(M.indptr, M.indices, self.n)
+        self._begin, self._columns = slices.begin, slices.columns
+        self._M, self._K = slices.of(M.data), slices.of(K.data)
+        self._A = np.zeros_like(self._M)
         self.dt = 0.0
         volume = self.comm.allreduce(fem.assemble_scalar(fem.form(chi_Cm / chi_Cm * dx, jit_options=JIT)))
         self.bound = tolerance * volume**0.5
         # columns reach farther than the nodes of this rank's cells: to those of the cells beyond its shared nodes
-        self._v, self._change, self._direction = (la.vector(M.index_map(1)) for _ in range(3))
-        self._right, self._residual, self._image = (np.empty(self.n) for _ in range(3))
+        self._scale = la.vector(M.index_map(1))
+        self._v, self._change, self._direction = (la.vector(M.index_map(1), dtype=np.float32) for _ in range(3))
+        self._residual, self._image = (np.empty(self.n, dtype=np.float32) for _ in range(2))
         self.rates = np.zeros((2, self.n))  # dv/dt of the last step and the one before
         self.iterations, self.steps, self.watch = 0, 0, watch
         self._library = _library(self.comm)
@@ -68,44 +71,45 @@ class Diffusion:
         """Advance the owned values of v by dt [ms] from t. Raises SolveFailed without convergence."""
         if abs(dt - self.dt) > 1e-9 * dt:
             self._set_step(dt)
+        scale, x = self._scale.array, self._change.array
         with self.watch("ep_rhs"):
             self._v.array[: self.n] = v.x.array[: self.n]
             self._v.scatter_forward()
-            self._library.product(*self._matrix(self._K), -dt, *_at(self._v.array, self._right))
-            self._library.guess(self.n, dt, *_at(*self.rates, self._change.array))
+            self._library.guess(self.n, dt, *_at(scale, *self.rates, x))
         with self.watch("ep_cg"):
             self.iterations += self._solve()
             self.steps += 1
         with self.watch("ep_rhs"):
-            self._library.accept(self.n, dt, *_at(self._change.array, *self.rates, v.x.array))
+            self._library.accept(self.n, dt, *_at(scale, x, *self.rates, v.x.array))
 
     def _solve(self) -> int:
-        """A change = right by conjugate gradients from the guess in `change`; returns the number of iterations."""
-        x, p = self._change, self._direction
-        r, q, d = self._residual, self._image, self._inverse
+        """The change over s by conjugate gradients from the guess in `change`; returns the number of iterations."""
+        x, p, r, q = self._change, self._direction, self._residual, self._image
         x.scatter_forward()
-        rho = self._sum(self._library.residual(*self._matrix(self._A), *_at(d, self._right, x.array, r, p.array)))
+        vectors = _at(self._scale.array, self._v.array, x.array, r, p.array)
+        rho = self._sum(self._library.residual(*self._matrix(self._A, self._K), self.dt, *vectors))
         for iteration in range(MAX_ITERATIONS):
             if not rho > self.bound**2:  # not a number ends here, too, and is found by whoever checks v
                 return iteration
             p.scatter_forward()
             alpha = rho / self._sum(self._library.curvature(*self._matrix(self._A), *_at(p.array, q)))
             before = rho
-            rho = self._sum(self._library.advance(self.n, alpha, *_at(p.array, q, d, x.array, r)))
-            self._library.turn(self.n, rho / before, *_at(r, d, p.array))
+            rho = self._sum(self._library.advance(self.n, alpha, *_at(p.array, q, x.array, r)))
+            self._library.turn(self.n, rho / before, *_at(r, p.array))
         raise SolveFailed("diffusion of the potential", f"no convergence in {MAX_ITERATIONS} iterations")
 
     def _sum(self, share: float) -> float:
         return self.comm.allreduce(share)
 
-    def _matrix(self, data: np.ndarray) -> tuple[int, ...]:
-        return self.n, *_at(self._rows, self._columns, data)
+    def _matrix(self, *entries: np.ndarray) -> tuple[int, ...]:
+        return self.n, *_at(self._begin, self._columns, *entries)
 
     def _set_step(self, dt: float) -> None:
-        """A = M + dt/2 K and the inverse of its diagonal."""
-        A = self.M + dt / 2 * self.K
-        self._A[:] = A
-        np.divide(1.0, A[self._diagonal], out=self._inverse)
+        """s of the diagonal of M + dt/2 K, and A = s (M + dt/2 K) s."""
+        matrix = *self._matrix(self._M, self._K), dt / 2
+        self._library.scaling(*matrix, *_at(self._scale.array))
+        self._scale.scatter_forward()
+        self._library.system_matrix(*matrix, *_at(self._scale.array, self._A))
         self.dt = dt
 
     def state(self) -> State:
@@ -119,12 +123,6 @@ def _assemble(form):
     return matrix
 
 
-def _diagonal(rows: np.ndarray, columns: np.ndarray, n: int) -> np.ndarray:
-    """Positions of the diagonal entries of the first n rows."""
-    row_of = np.repeat(np.arange(len(rows) - 1), np.diff(rows))
-    return np.flatnonzero((row_of == columns) & (row_of < n))
-
-
 def _at(*arrays: np.ndarray) -> tuple[int, ...]:
     return tuple(array.ctypes.data for array in arrays)
 
@@ -133,11 +131,13 @@ def _library(comm) -> ctypes.CDLL:
     library = library_on(comm, SOURCE.read_text(), "diffusion")
     pointer, size, real = ctypes.c_void_p, ctypes.c_int, ctypes.c_double
     matrix = [size, *[pointer] * 3]
-    library.product.argtypes, library.product.restype = [*matrix, real, pointer, pointer], None
-    library.guess.argtypes, library.guess.restype = [size, real, *[pointer] * 3], None
-    library.accept.argtypes, library.accept.restype = [size, real, *[pointer] * 4], None
-    library.residual.argtypes, library.residual.restype = [*matrix, *[pointer] * 5], real
+    pair = [*matrix, pointer, real]
+    library.scaling.argtypes, library.scaling.restype = [*pair, pointer], None
+    library.system_matrix.argtypes, library.system_matrix.restype = [*pair, pointer, pointer], None
+    library.guess.argtypes, library.guess.restype = [size, real, *[pointer] * 4], None
+    library.residual.argtypes, library.residual.restype = [*pair, *[pointer] * 5], real
     library.curvature.argtypes, library.curvature.restype = [*matrix, pointer, pointer], real
-    library.advance.argtypes, library.advance.restype = [size, real, *[pointer] * 5], real
-    library.turn.argtypes, library.turn.restype = [size, real, *[pointer] * 3], None
+    library.advance.argtypes, library.advance.restype = [size, real, *[pointer] * 4], real
+    library.turn.argtypes, library.turn.restype = [size, real, pointer, pointer], None
+    library.accept.argtypes, library.accept.restype = [size, real, *[pointer] * 5], None
     return library

@@ -10,30 +10,13 @@ from dolfinx import fem, la
 
 from heartwright.electrophysiology.conductivity import muscle_of, region_scale
 from heartwright.electrophysiology.diffusion import conductivity_tensor
+from heartwright.electrophysiology.electrodes import located
 from heartwright.electrophysiology.spec import ElectrophysiologySpec
-from heartwright.errors import InputError
 from heartwright.linalg import JIT, Assembly, Linear
 from heartwright.mesh.geometry import Geometry
 
 LIMBS = ("RA", "LA", "LL")
 CHEST = ("V1", "V2", "V3", "V4", "V5", "V6")
-
-# A torso around the heart: electrodes relative to the left ventricle in mm, towards the patient's left, back and head.
-# Limb electrodes sit on shoulders and left hip; V1 and V2 beside the sternum, V4 under the apex, V6 at the side.
-ELECTRODES = {
-    "RA": (-180.0, -20.0, 170.0),
-    "LA": (150.0, -20.0, 170.0),
-    "LL": (60.0, -30.0, -350.0),
-    "V1": (-70.0, -95.0, 15.0),
-    "V2": (-20.0, -105.0, 15.0),
-    "V3": (25.0, -100.0, 0.0),
-    "V4": (65.0, -80.0, -20.0),
-    "V5": (100.0, -45.0, -25.0),
-    "V6": (120.0, 0.0, -25.0),
-}
-# How a heart lies in that torso: from apex to base, and from the left ventricle to the right one.
-LONG_AXIS = (-0.60, 0.45, 0.66)
-TO_THE_RIGHT_VENTRICLE = (-0.70, -0.70, -0.15)
 
 
 class LeadField:
@@ -83,20 +66,12 @@ class LeadField:
 
     @classmethod
     def around(cls, geometry: Geometry, spec: ElectrophysiologySpec, directions: Sequence) -> LeadField | None:
-        """Electrodes where `spec.ecg` puts them, the others around the heart; None for tissue that is no heart.
+        """Electrodes where `spec.ecg` has them, see `located`; None for tissue that is no heart and has none.
 
-        directions: f0, s0, n0. The regions of `spec` conduct less within the cells. Collective. Raises InputError when
-        some electrodes are given for a mesh without ventricle, but not all.
+        directions: f0, s0, n0. The regions of `spec` conduct less within the cells. Collective. Raises InputError.
         """
-        if spec.ecg is None or not (spec.ecg.electrodes or "lv_endo" in geometry.names):
+        if spec.ecg is None or (electrodes := located(geometry, spec.ecg)) is None:
             return None
-        given = {name: np.array(x) for name, x in spec.ecg.electrodes.items()}
-        missing = [name for name in ELECTRODES if name not in given]
-        if missing and "lv_endo" not in geometry.names:
-            raise InputError(
-                f"electrophysiology.ecg: the mesh has no lv_endo to place {', '.join(missing)} by: give them too"
-            )
-        electrodes = (placed(geometry) if missing else {}) | given
         inner, outer = (
             _tensor(geometry, sigma, directions) for sigma in (spec.ecg.intracellular, spec.ecg.extracellular)
         )
@@ -128,37 +103,3 @@ def _assembled(form: fem.Form) -> la.Vector:
     vector = fem.assemble_vector(form)
     vector.scatter_reverse(la.InsertMode.add)
     return vector
-
-
-def placed(geometry: Geometry) -> dict[str, np.ndarray]:
-    """Default electrodes (mm, mesh coordinates): the torso of this module turned to fit the heart's axes. Collective.
-
-    The long axis is the normal of the left ventricle's opening. Without right ventricle the side is arbitrary.
-    """
-    opening, centre = _area_and_centre(geometry, "lv_endo")
-    right = _area_and_centre(geometry, "rv_endo")[1] - centre if "rv_endo" in geometry.names else _across(opening)
-    turn = _frame(opening, right) @ _frame(np.array(LONG_AXIS), np.array(TO_THE_RIGHT_VENTRICLE)).T
-    return {name: centre + turn @ np.array(x) for name, x in ELECTRODES.items()}
-
-
-def _area_and_centre(geometry: Geometry, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Area vector (out of the tissue, mm^2) and centroid (mm) of a surface. Collective."""
-    a, b, c = np.swapaxes(geometry.points[geometry.local_triangles(name)], 0, 1)
-    areas = np.cross(b - a, c - a) / 2
-    sizes = np.linalg.norm(areas, axis=1)
-    moments = (sizes[:, None] * (a + b + c) / 3).sum(axis=0)
-    total = geometry.comm.allreduce(np.array([*areas.sum(axis=0), *moments, sizes.sum()]))
-    return total[:3], total[3:6] / total[6]
-
-
-def _across(axis: np.ndarray) -> np.ndarray:
-    """Some direction that is not parallel to `axis`."""
-    return np.eye(3)[np.argmin(np.abs(axis))]
-
-
-def _frame(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Right-handed orthonormal columns: `first`, the part of `second` perpendicular to it, and their cross product."""
-    a = first / np.linalg.norm(first)
-    b = second - (second @ a) * a
-    b /= np.linalg.norm(b)
-    return np.column_stack([a, b, np.cross(a, b)])

@@ -1,5 +1,6 @@
 """What a scenario says about electrophysiology: cells, conduction, stimuli, regions, ECG."""
 
+import itertools
 import math
 from typing import Annotated, Literal
 
@@ -24,14 +25,56 @@ Point = tuple[Length, Length, Length]
 HIS = "his"  # the place at which a Purkinje network is stimulated
 
 
+class ScaleRegion(Spec):
+    """`parameter` (a name or a label of the model) is `factor` times its value in `where`."""
+
+    type: Literal["region"] = "region"
+    parameter: str
+    where: Where
+    factor: Annotated[float, Field(ge=0)]
+
+
+class ScaleCoordinate(Spec):
+    """Along a heart coordinate: `factors` at the places `at`, linear between them and constant beyond."""
+
+    type: Literal["coordinate"] = "coordinate"
+    parameter: str
+    along: Literal["transmural", "apicobasal"]
+    at: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2)]
+    factors: list[Annotated[float, Field(ge=0)]]
+
+    @model_validator(mode="after")
+    def _a_factor_at_each(self):
+        if len(self.at) != len(self.factors):
+            raise ValueError(f"{len(self.at)} places but {len(self.factors)} factors: one for each")
+        if any(low >= high for low, high in itertools.pairwise(self.at)):
+            raise ValueError("the places in `at` must ascend")
+        return self
+
+
+class ScaleField(Spec):
+    """Times the values of a scalar field of the mesh file, one of `mesh.fields`."""
+
+    type: Literal["field"] = "field"
+    parameter: str
+    field: str
+
+
+Scale = Annotated[ScaleRegion | ScaleCoordinate | ScaleField, Field(discriminator="type")]
+
+
 class Cells(Spec):
-    """The ionic model of one region; where regions overlap, the later entry of the list wins."""
+    """The ionic model of one region; where regions overlap, the later entry of the list wins.
+
+    `scales` are factors on parameters that differ from node to node; those of one parameter are multiplied.
+    """
 
     where: Where = "all"
     model: str = "tentusscher_panfilov_2006"  # name of a shipped .mmt file, or a path to one
     variant: str | None = None  # e.g. endo, mid, epi; None: the model as written
     parameters: dict[str, float | str] = Field(default_factory=dict)  # name -> value, plain in the model's unit
     drugs: list[Drug] = Field(default_factory=list)
+    scales: list[Scale] = Field(default_factory=list)
 
 
 class Anisotropic(Spec):
@@ -57,11 +100,17 @@ class Domains(Spec):
 
 
 class Speeds(Spec):
-    """Wanted conduction speeds; the conductivities that give them are found at the mesh's own edge length."""
+    """Wanted conduction speeds; the conductivities that give them are found at the mesh's own edge length.
+
+    Of a bidomain the extracellular ones are `ratio_fibre` and `ratio_cross` times the intracellular (Potse et al. 2006,
+    doi:10.1109/TBME.2006.880875).
+    """
 
     type: Literal["speed"] = "speed"
     fibre: Annotated[Speed, Field(gt=0)]
     cross: Annotated[Speed, Field(gt=0)]
+    ratio_fibre: Annotated[float, Field(gt=0)] = 1.0
+    ratio_cross: Annotated[float, Field(gt=0)] = 4.0
 
 
 class FastEndocardium(Spec):
@@ -118,7 +167,8 @@ class GrownTree(Spec):
 
     `generations` of branches spring from the fascicles of every bundle, `branch_length` long on average, with the
     standard deviation `branch_deviation`, `branch_angle` to either side; `repulsion` bends them away from each other,
-    and nearer than `clearance` to a strange branch they end.
+    and nearer than `clearance` to a strange branch they end. So they do at the apicobasal `height` above which the
+    endocardium bears no network: the base fires last (Durrer et al. 1970, doi:10.1161/01.CIR.41.6.899).
     """
 
     type: Literal["grown"] = "grown"
@@ -131,6 +181,7 @@ class GrownTree(Spec):
     repulsion: Annotated[float, Field(ge=0)] = 0.1
     segment: Annotated[Length, Field(gt=0)] = "1 mm"
     clearance: Annotated[Length, Field(gt=0)] = "1.2 mm"
+    height: Annotated[float, Field(gt=0, le=1)] = 0.85
 
 
 class TreeFile(Spec):
@@ -208,13 +259,22 @@ class Bath(Spec):
 class Ecg(Spec):
     """The twelve leads, by lead fields of a heart in a homogeneous torso.
 
-    `electrodes` (RA, LA, LL, V1 .. V6) override the default placement around the heart's own axes. `intracellular` and
-    `extracellular`: the conductivities of the muscle's two spaces (Potse et al. 2006, doi:10.1109/TBME.2006.880875).
+    `electrodes` (RA, LA, LL, V1 .. V6) override those of the `file`, and these the default placement around the heart's
+    own axes. `intracellular` and `extracellular`: the conductivities of the muscle's two spaces (Potse et al. 2006,
+    doi:10.1109/TBME.2006.880875).
     """
 
+    file: str | None = None  # of text, one electrode per line: name x y z
+    unit: Literal["mm", "cm", "m", "um"] | None = None
     electrodes: dict[Literal["RA", "LA", "LL", "V1", "V2", "V3", "V4", "V5", "V6"], Point] = Field(default_factory=dict)
     intracellular: Conductivities = Conductivities(fibre="0.3 mS/mm", sheet="0.03 mS/mm", normal="0.03 mS/mm")
     extracellular: Conductivities = Conductivities(fibre="0.3 mS/mm", sheet="0.12 mS/mm", normal="0.12 mS/mm")
+
+    @model_validator(mode="after")
+    def _file_has_a_unit(self) -> "Ecg":
+        if (self.file is None) != (self.unit is None):
+            raise ValueError("a file of electrodes needs its `unit`: mm, cm, m or um; places without file carry theirs")
+        return self
 
 
 # How much of the mass is lumped at the nodes.
@@ -248,8 +308,10 @@ class ElectrophysiologySpec(Spec):
 
     @model_validator(mode="after")
     def _things_that_go_together(self) -> "ElectrophysiologySpec":
-        if self.equation == "bidomain" and not isinstance(self.conduction, Domains):
-            raise ValueError("the bidomain equation needs conductivities of both domains: conduction of type domains")
+        if self.equation == "bidomain" and isinstance(self.conduction, Conductivities):
+            raise ValueError(
+                "the bidomain equation needs conductivities of both domains: conduction of type domains or speed"
+            )
         if self.element == "P2" and self.equation != "monodomain":
             raise ValueError(f"quadratic elements are for the monodomain equation, this is {self.equation}")
         if self.element == "P2" and self.conduction.type == "speed":

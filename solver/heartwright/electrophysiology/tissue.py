@@ -7,7 +7,7 @@ import numpy as np
 from dolfinx import fem, la
 from mpi4py import MPI
 
-from heartwright.electrophysiology import eikonal
+from heartwright.electrophysiology import eikonal, heterogeneity
 from heartwright.electrophysiology.bidomain import Bidomain
 from heartwright.electrophysiology.cells import Population, require_resolved
 from heartwright.electrophysiology.conductivity import conductivity_fields, domain_fields, muscle_of
@@ -76,6 +76,7 @@ class Tissue:
         self.muscle = nodes_of_cells(geometry, muscle_cells)[: self.n]
         require_resolved(spec.cells, dt, geometry.comm)
         self.cells = Population(spec.cells, nodes_of, self.muscle, geometry.comm, spec.precision)
+        heterogeneity.apply(geometry, spec.cells, self.cells)
         self.cells.rest(self._v)
         self.network = Network(geometry, spec.purkinje) if spec.purkinje else None
         self.sources: list[Stimulation | Junctions] = []
@@ -97,7 +98,7 @@ class Tissue:
                     else Diffusion(geometry.V1, sigma, *solver)
                 )
             case "bidomain":
-                sigma, outside = (conductivity_tensor(s, directions) for s in domain_fields(geometry, spec))
+                sigma, outside = (conductivity_tensor(s, directions) for s in domain_fields(geometry, spec, dt))
                 self.diffusion = Bidomain(geometry, sigma, outside, *solver, muscle_cells)
             case "reaction_eikonal":
                 self.diffusion = eikonal.Foot(geometry, spec, directions, self.network, onset, period)

@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 from dolfinx import fem
+from mpi4py import MPI
 
+from heartwright.errors import SolveFailed
 from heartwright.mechanics.regions import scale_field
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mesh import rows
@@ -53,7 +55,10 @@ class Contraction:
         return self._Ka.x.array
 
     def step(self, t: float, dt: float, calcium: np.ndarray, stretch: np.ndarray) -> None:
-        """From t to t + dt in `calcium` (mM) and `stretch` (local P1 arrays, ghosts included). Collective."""
+        """From t to t + dt in `calcium` (mM) and `stretch` (local P1 arrays, ghosts included). Collective.
+
+        Raises SolveFailed when the tension is no longer finite.
+        """
         stretch = stretch[: self.own]
         change = np.where(self._before > 0.0, stretch - self._before, 0.0)
         self.kernel.set("calcium", calcium[: self.own])
@@ -65,6 +70,9 @@ class Contraction:
             field.x.array[: self.own] = self.scale * made[label]
             field.x.scatter_forward()
         self._before[:] = stretch
+        finite = bool(np.isfinite(self.tension).all() and np.isfinite(self.stiffness).all())
+        if not self.comm.allreduce(finite, MPI.LAND):
+            raise SolveFailed("active tension", "it is not finite")
 
     def mean_tension(self) -> float:
         """The mean of Ta over the vertices (kPa). Collective."""

@@ -17,7 +17,7 @@ FACTORED = 500_000  # unknowns: factors of 300 000 fit a workstation, and multig
 
 
 class Balance:
-    """Assembly of r and K of a quadratic vector field u, into storage that is made once.
+    """Assembly of r and K of a vector field u, into storage that is made once.
 
     muscle: the volume term; loads: all other terms as UFL forms, linear in a test function; fixed: local nodes (ghosts
     included) at which u stays 0; incompressible: the equation of an unknown q beside u, if there is one. K is

@@ -6,8 +6,8 @@ mean of the rim's vertices), the divergence theorem gives, because (x - c_k).n =
     V = -1/3 ∫_endo x . cof(F) N dS + 1/3 Σ_k c_k . A_k,     A_k = 1/2 ∮_k x × dx
     dV/du . w = -∫_endo w . cof(F) N dS + Σ_k ∫_lid w . n dA
 
-where w on a lid interpolates linearly between the rim and the mean of w at its vertices. Edges of the rim are the
-parabolas of the quadratic displacement; their integrals are exact.
+where w on a lid interpolates linearly between the rim and the mean of w at its vertices. Edges of the rim are lines or
+the parabolas of a quadratic displacement; their integrals are exact.
 
 A pressure p in the cavity loads the wall with p dV/du: on the endocardium, and through the lids on the rims, because
 the annuli carry the pressure on the valves. So it has no resultant force or moment, and its work is p dV. (Without
@@ -23,31 +23,40 @@ from petsc4py import PETSc
 
 from heartwright.linalg import JIT
 from heartwright.mechanics.boundary import cofactor
-from heartwright.mesh.rows import EDGES, pair
+from heartwright.mesh import rows
+from heartwright.mesh.rows import pair
 
 # Gauss points along an edge: exact for x × x' w, a polynomial of degree 5.
 T = 0.5 + 0.5 * np.array([-np.sqrt(0.6), 0.0, np.sqrt(0.6)])
 WEIGHTS = np.array([5.0, 8.0, 5.0]) / 18.0
-SHAPE = np.stack([(1 - T) * (1 - 2 * T), T * (2 * T - 1), 4 * T * (1 - T)], axis=1)
-SLOPE = np.stack([4 * T - 3, 4 * T - 1, 4 - 8 * T], axis=1)
+# Of the nodes of an edge, its ends and then its middle, by how many it has.
+SHAPE = {
+    2: np.stack([1 - T, T], axis=1),
+    3: np.stack([(1 - T) * (1 - 2 * T), T * (2 * T - 1), 4 * T * (1 - T)], axis=1),
+}
+SLOPE = {
+    2: np.tile([-1.0, 1.0], (len(T), 1)),
+    3: np.stack([4 * T - 3, 4 * T - 1, 4 - 8 * T], axis=1),
+}
 
 
 class Rim:
     """One closed rim of a cavity: its nodes in order, and which of them this rank owns.
 
-    Nodes are numbered vertices first, then the middle of the edge that leaves each vertex.
+    Nodes are numbered vertices first, then, if u is quadratic, the middle of the edge that leaves each vertex.
     """
 
     def __init__(self, geometry, V: fem.FunctionSpace, loop: np.ndarray):
         self.n, self.comm = len(loop), geometry.comm
         here = _owned_dofs(geometry, V, loop)
+        self.nodes = len(here)
         self.rows = np.flatnonzero(here >= 0)
         self.dofs = here[self.rows]
         self.X = self.gather(V.tabulate_dof_coordinates())
 
     def gather(self, values: np.ndarray) -> np.ndarray:
-        """Rows (2n, 3) of a blocked P2 array at the rim's nodes, the same on every rank. Collective."""
-        gathered = np.zeros((2 * self.n, 3))
+        """Rows (nodes, 3) of a blocked array at the rim's nodes, the same on every rank. Collective."""
+        gathered = np.zeros((self.nodes, 3))
         gathered[self.rows] = values[self.dofs]
         self.comm.Allreduce(MPI.IN_PLACE, gathered)
         return gathered
@@ -56,40 +65,36 @@ class Rim:
         return x[: self.n].mean(axis=0)
 
     def edges(self, x: np.ndarray) -> np.ndarray:
-        """Nodes (n, 3, 3) of every edge: its two ends and its middle."""
-        ends = x[: self.n]
-        return np.stack([ends, np.roll(ends, -1, axis=0), x[self.n :]], axis=1)
+        """Nodes (n, 2 or 3, 3) of every edge: its two ends and its middle."""
+        nodes = x.reshape(-1, self.n, 3)
+        return np.stack([nodes[0], np.roll(nodes[0], -1, axis=0), *nodes[1:]], axis=1)
 
     def sweep(self, x: np.ndarray) -> np.ndarray:
         """(x - c) × x' at the Gauss points of every edge (n, g, 3)."""
         edges = self.edges(x - self.apex(x))
-        return np.cross(np.einsum("gk,ekj->egj", SHAPE, edges), np.einsum("gk,ekj->egj", SLOPE, edges))
+        k = edges.shape[1]
+        return np.cross(np.einsum("gk,ekj->egj", SHAPE[k], edges), np.einsum("gk,ekj->egj", SLOPE[k], edges))
 
     def area(self, x: np.ndarray) -> np.ndarray:
         """A = 1/2 ∮ x × dx (3,): the vector area of any surface this rim bounds."""
         return 0.5 * np.einsum("g,egj->j", WEIGHTS, self.sweep(x))
 
     def flux(self, x: np.ndarray) -> np.ndarray:
-        """∫_lid w . n dA as weights (2n, 3) of the values of w at the rim's nodes."""
+        """∫_lid w . n dA as weights (nodes, 3) of the values of w at the rim's nodes."""
         sweep = self.sweep(x)
-        per_node = np.einsum("g,gk,egj->ekj", WEIGHTS, SHAPE, sweep) / 3
-        weights = np.vstack([per_node[:, 0] + np.roll(per_node[:, 1], 1, axis=0), per_node[:, 2]])
+        shape = SHAPE[len(x) // self.n + 1]
+        first, last, *middle = np.einsum("g,gk,egj->kej", WEIGHTS, shape, sweep) / 3
+        weights = np.vstack([first + np.roll(last, 1, axis=0), *middle])
         weights[: self.n] += np.einsum("g,egj->j", WEIGHTS, sweep) / 6 / self.n
         return weights
 
 
 def _owned_dofs(geometry, V: fem.FunctionSpace, loop: np.ndarray) -> np.ndarray:
-    """For every rim node its P2 node on this rank if owned, otherwise -1."""
-    corners = geometry.input_vertex[geometry.V1.dofmap.list]
-    nodes = V.dofmap.list
-    vertex_keys, edge_keys = corners, pair(corners[:, EDGES[:, 0]], corners[:, EDGES[:, 1]])
-    found = np.concatenate(
-        [
-            _lookup(vertex_keys.ravel(), nodes[:, :4].ravel(), loop),
-            _lookup(edge_keys.ravel(), nodes[:, 4:].ravel(), pair(loop, np.roll(loop, -1))),
-        ]
-    )
-    return np.where(found < V.dofmap.index_map.size_local, found, -1)
+    """For every rim node its node on this rank if owned, otherwise -1."""
+    keys = rows.of_nodes(geometry, V).keys
+    wanted = [pair(loop, loop), pair(loop, np.roll(loop, -1))][: V.element.basix_element.degree]
+    own = V.dofmap.index_map.size_local
+    return _lookup(keys[:own], np.arange(own), np.concatenate(wanted))
 
 
 def _lookup(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -104,7 +109,7 @@ def _lookup(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndar
 class Cavity:
     """One chamber: V(u) and dV/du; the latter times -p is the residual of a pressure p (kPa) in it.
 
-    u: the quadratic displacement; `surface`: name of the endocardium in the geometry.
+    u: the displacement; `surface`: name of the endocardium in the geometry.
     """
 
     def __init__(self, geometry, u: fem.Function, surface: str):

@@ -1,7 +1,8 @@
-/* One kernel for all laws: residual and tangent of the muscle on quadratic tetrahedra, W cells at a time, one per lane.
+/* One kernel for all laws: residual and tangent of the muscle on tetrahedra, W cells at a time, one per lane.
 
-   Before this text stand W, Q (quadrature points), N = Q W, WEIGHT[Q], PHI[Q][4] (linear) and DPHI[Q][10][3] (quadratic
-   basis on the reference cell), MASS[10][10], and the two functions of the law, `stress` and `stiffness`.
+   Before this text stand W, Q (quadrature points), N = Q W, NODES (of the displacement in a cell, 4 or 10), WEIGHT[Q],
+   PHI[Q][4] (linear) and DPHI[Q][NODES][3] (of the displacement: its basis on the reference cell), MASS[NODES][NODES],
+   and the two functions of the law, `stress` and `stiffness`.
 
    Everything is written in the muscle's own frame M = G [f0 s0 n0] at each point:
        F_m = (I + grad u) M,  C_m = F_m^T F_m,  grad_m w = (grad w) M,  dX_m = dX / |det M|
@@ -9,12 +10,12 @@
 
 typedef double lanes __attribute__((vector_size(8 * W)));
 
-enum { ROWS = 16, PAIRS = 55 };  /* rows of x: C (6), C0 (6), Ta, Ka, s, q */
+enum { ROWS = 16, PAIRS = NODES * (NODES + 1) / 2 };  /* rows of x: C (6), C0 (6), Ta, Ka, s, q */
 static const int VOIGT[3][3] = {{0, 1, 2}, {1, 3, 4}, {2, 4, 5}};
 
 struct muscle {
   long cells;
-  const int *nodes;       /* cells x 10 */
+  const int *nodes;       /* cells x NODES */
   const int *corners;     /* cells x 4, vertices of the nodal fields */
   const double *inverse;  /* cells x 10: inverse of the Jacobian, |its determinant| */
   const int *points;      /* cells x Q, places of the fields at quadrature points */
@@ -23,16 +24,16 @@ struct muscle {
 
 struct block {
   int cell[W];
-  lanes u[10][3], u0[10][3], inverse[9], volume;
+  lanes u[NODES][3], u0[NODES][3], inverse[9], volume;
   lanes B[Q][3][3], F[Q][3][3], weight[Q];  /* B = J^-1 M: grad_m = DPHI B */
   double x[ROWS * N] __attribute__((aligned(64)));
 };
 
 /* Values of a nodal field with 3 components at the nodes of every lane. */
-static void gather(const struct muscle *m, const struct block *b, const double *field, lanes out[10][3]) {
+static void gather(const struct muscle *m, const struct block *b, const double *field, lanes out[NODES][3]) {
   for (int l = 0; l < W; l++)
-    for (int a = 0; a < 10; a++)
-      for (int i = 0; i < 3; i++) out[a][i][l] = field[3 * (long)m->nodes[10 * (long)b->cell[l] + a] + i];
+    for (int a = 0; a < NODES; a++)
+      for (int i = 0; i < 3; i++) out[a][i][l] = field[3 * (long)m->nodes[NODES * (long)b->cell[l] + a] + i];
 }
 
 static void load(const struct muscle *m, long first, struct block *b) {
@@ -46,10 +47,10 @@ static void load(const struct muscle *m, long first, struct block *b) {
 }
 
 /* F = M + (sum_a u_a DPHI_a) B at a point. */
-static inline void deformation(const lanes u[10][3], int q, const lanes B[3][3], const lanes *M, lanes F[3][3]) {
+static inline void deformation(const lanes u[NODES][3], int q, const lanes B[3][3], const lanes *M, lanes F[3][3]) {
   for (int i = 0; i < 3; i++) {
     lanes H[3] = {{0}};
-    for (int a = 0; a < 10; a++)
+    for (int a = 0; a < NODES; a++)
       for (int k = 0; k < 3; k++) H[k] += u[a][i] * DPHI[q][a][k];
     for (int j = 0; j < 3; j++) F[i][j] = M[3 * i + j] + H[0] * B[0][j] + H[1] * B[1][j] + H[2] * B[2][j];
   }
@@ -157,13 +158,13 @@ void EXPORT heartwright_stress(const struct muscle *m, const double *p, double *
   }
 }
 
-/* out: cells x 10 x 4 x 3, the integrals of PHI_b cof(F) grad phi_a: what a linear tension q against change of volume adds
+/* out: cells x NODES x 4 x 3, the integrals of PHI_b cof(F) grad phi_a: what a linear tension q against change of volume adds
    to the forces, and what a displacement adds to that change. */
 void EXPORT heartwright_coupling(const struct muscle *m, double *out) {
   static const int NEXT[3] = {1, 2, 0}, LAST[3] = {2, 0, 1};
   for (long first = 0; first < m->cells; first += W) {
     struct block b;
-    lanes K[10][4][3] = {{{{0}}}}, one[9] = {{0}};
+    lanes K[NODES][4][3] = {{{{0}}}}, one[9] = {{0}};
     for (int k = 0; k < 3; k++) one[4 * k] += 1.0;
     load(m, first, &b);
     for (int q = 0; q < Q; q++) {
@@ -175,13 +176,13 @@ void EXPORT heartwright_coupling(const struct muscle *m, double *out) {
           const lanes cofactor = F[NEXT[i]][NEXT[j]] * F[LAST[i]][LAST[j]] - F[NEXT[i]][LAST[j]] * F[LAST[i]][NEXT[j]];
           for (int k = 0; k < 3; k++) T[i][k] += WEIGHT[q] * b.volume * cofactor * B[k][j];
         }
-      for (int a = 0; a < 10; a++)
+      for (int a = 0; a < NODES; a++)
         for (int c = 0; c < 4; c++)
           for (int i = 0; i < 3; i++)
             K[a][c][i] += PHI[q][c] * (T[i][0] * DPHI[q][a][0] + T[i][1] * DPHI[q][a][1] + T[i][2] * DPHI[q][a][2]);
     }
     for (int l = 0; l < W && first + l < m->cells; l++)
-      for (int k = 0; k < 120; k++) out[120 * (first + l) + k] = K[k / 12][k / 3 % 4][k % 3][l];
+      for (int k = 0; k < 12 * NODES; k++) out[12 * NODES * (first + l) + k] = K[k / 12][k / 3 % 4][k % 3][l];
   }
 }
 
@@ -190,7 +191,7 @@ void EXPORT heartwright_residual(const struct muscle *m, const double *p, double
   for (long first = 0; first < m->cells; first += W) {
     struct block b;
     double y[6 * N] __attribute__((aligned(64)));
-    lanes R[10][3] = {{{0}}}, v[10][3];
+    lanes R[NODES][3] = {{{0}}}, v[NODES][3];
     kinematics(m, first, &b);
     stress(b.x, p, y);
     for (int q = 0; q < Q; q++) {
@@ -203,18 +204,18 @@ void EXPORT heartwright_residual(const struct muscle *m, const double *p, double
         }
         for (int k = 0; k < 3; k++)
           T[k] = b.weight[q] * (P[0] * b.B[q][k][0] + P[1] * b.B[q][k][1] + P[2] * b.B[q][k][2]);
-        for (int a = 0; a < 10; a++) R[a][i] += T[0] * DPHI[q][a][0] + T[1] * DPHI[q][a][1] + T[2] * DPHI[q][a][2];
+        for (int a = 0; a < NODES; a++) R[a][i] += T[0] * DPHI[q][a][0] + T[1] * DPHI[q][a][1] + T[2] * DPHI[q][a][2];
       }
     }
     gather(m, &b, m->v, v);
-    for (int c = 0; c < 10; c++)
+    for (int c = 0; c < NODES; c++)
       for (int i = 0; i < 3; i++) {
         lanes inertia = b.volume * (rho * rate) * ((b.u[c][i] - b.u0[c][i]) * rate - v[c][i]);
-        for (int a = 0; a < 10; a++) R[a][i] += MASS[a][c] * inertia;
+        for (int a = 0; a < NODES; a++) R[a][i] += MASS[a][c] * inertia;
       }
     for (int l = 0; l < W && first + l < m->cells; l++)
-      for (int a = 0; a < 10; a++)
-        for (int i = 0; i < 3; i++) r[3 * (long)m->nodes[10 * (long)b.cell[l] + a] + i] += R[a][i][l];
+      for (int a = 0; a < NODES; a++)
+        for (int i = 0; i < 3; i++) r[3 * (long)m->nodes[NODES * (long)b.cell[l] + a] + i] += R[a][i][l];
   }
 }
 
@@ -224,8 +225,8 @@ static void element_tangent(const struct block *b, const double *y, double mass,
   for (int q = 0; q < Q; q++) {
     const lanes *S = (const lanes *)(y + q * W), *D = S + 6 * Q;
     const lanes(*F)[3] = b->F[q], (*B)[3] = b->B[q];
-    lanes g[10][3], X[9][6], A[9][9], full[6][6];
-    for (int a = 0; a < 10; a++)
+    lanes g[NODES][3], X[9][6], A[9][9], full[6][6];
+    for (int a = 0; a < NODES; a++)
       for (int j = 0; j < 3; j++)
         g[a][j] = DPHI[q][a][0] * B[0][j] + DPHI[q][a][1] * B[1][j] + DPHI[q][a][2] * B[2][j];
     for (int s = 0, k = 0; s < 6; s++)
@@ -241,7 +242,7 @@ static void element_tangent(const struct block *b, const double *y, double mass,
           A[s][3 * k + L] = X[s][t[0]] * F[k][0] + X[s][t[1]] * F[k][1] + X[s][t[2]] * F[k][2];
           if (s / 3 == k) A[s][3 * k + L] += b->weight[q] * S[VOIGT[s % 3][L] * Q];
         }
-    for (int c = 0; c < 10; c++)
+    for (int c = 0; c < NODES; c++)
       for (int k = 0; k < 3; k++) {
         lanes T[9];
         for (int s = 0; s < 9; s++)
@@ -252,7 +253,7 @@ static void element_tangent(const struct block *b, const double *y, double mass,
         }
       }
   }
-  for (int c = 0; c < 10; c++)
+  for (int c = 0; c < NODES; c++)
     for (int a = 0; a <= c; a++)
       for (int i = 0; i < 3; i++) K[c * (c + 1) / 2 + a][i][i] += mass * MASS[a][c] * b->volume;
 }

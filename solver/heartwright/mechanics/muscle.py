@@ -36,8 +36,8 @@ class _Struct(ctypes.Structure):
 
 @dataclasses.dataclass(frozen=True)
 class Fields:
-    """What the muscle's balance depends on: quadratic u, u0, v; linear Ta, Ka, stiffening and q, the tension that
-    resists change of volume where that is an unknown; and the frame M = G [f0 s0 n0] at quadrature points."""
+    """What the muscle's balance depends on: u, u0, v, quadratic or linear; linear Ta, Ka, stiffening and q, the tension
+    that resists change of volume where that is an unknown; and the frame M = G [f0 s0 n0] at quadrature points."""
 
     u: fem.Function
     u0: fem.Function
@@ -52,8 +52,8 @@ class Fields:
 class Muscle:
     """Residual, tangent and least det F of the volume term on this rank's cells, and the stress in them.
 
-    nodes, corners: of every cell, quadratic (cells, 10) and linear (cells, 4); weights: of the quadrature points on the
-    reference cell.
+    nodes, corners: of every cell, those of u (cells, 10 or 4) and the vertices (cells, 4); weights: of the quadrature
+    points on the reference cell.
     potential: Ψ as a function of (C, C0, Ta, Ka, s, q), in kPa; density in mg/mm³ and rate = 1/dt in 1/ms.
     """
 
@@ -72,10 +72,10 @@ class Muscle:
         self._struct = _Struct(cells=cells, **pointers)
         points, self.weights = basix.make_quadrature(basix.CellType.tetrahedron, degree)
         self._law, source = _law(geometry.mesh, potential)
-        self._library = _compile(geometry.comm, _tables(points, self.weights) + source)
+        self._library = _compile(geometry.comm, _tables(fields.u, points, self.weights) + source)
 
     def residual(self, r: np.ndarray) -> None:
-        """Add to r, a local blocked P2 array with ghosts."""
+        """Add to r, a local blocked array like u, with ghosts."""
         self._library.heartwright_residual(*self._arguments(), r.ctypes.data)
 
     def tangent(self, place: np.ndarray, values: np.ndarray) -> None:
@@ -103,8 +103,8 @@ class Muscle:
         return out[..., :9].reshape(*out.shape[:2], 3, 3), out[..., 9 + VOIGT], out[..., 15]
 
     def coupling(self) -> np.ndarray:
-        """∫ φ_b cof(F) ∇w_a dX of every cell (cells, 10, 4, 3) in mm²: quadratic nodes a, linear b."""
-        out = np.zeros((self._struct.cells, 10, 4, 3))
+        """∫ φ_b cof(F) ∇w_a dX of every cell (cells, nodes, 4, 3) in mm²: nodes a of u, vertices b."""
+        out = np.zeros((*self.nodes.shape, 4, 3))
         self._library.heartwright_coupling(ctypes.byref(self._struct), out.ctypes.data)
         return out
 
@@ -142,21 +142,21 @@ def _inverse_jacobians(mesh, cells: int) -> np.ndarray:
     return np.hstack([np.linalg.inv(J).reshape(-1, 9), np.abs(np.linalg.det(J))[:, None]])
 
 
-def _tables(points: np.ndarray, weights: np.ndarray) -> str:
+def _tables(u: fem.Function, points: np.ndarray, weights: np.ndarray) -> str:
     """The constants of the element in C."""
     exact, by = basix.make_quadrature(basix.CellType.tetrahedron, 4)
-    linear, quadratic = (
-        basix.create_element(basix.ElementFamily.P, basix.CellType.tetrahedron, degree) for degree in (1, 2)
-    )
-    values = quadratic.tabulate(0, exact)[0, :, :, 0]
+    linear = basix.create_element(basix.ElementFamily.P, basix.CellType.tetrahedron, 1)
+    element = u.function_space.element.basix_element
+    values = element.tabulate(0, exact)[0, :, :, 0]
     tables = {
         "WEIGHT": weights,
         "PHI": linear.tabulate(0, points)[0, :, :, 0],
-        "DPHI": quadratic.tabulate(1, points)[1:, :, :, 0].transpose(1, 2, 0),
+        "DPHI": element.tabulate(1, points)[1:, :, :, 0].transpose(1, 2, 0),
         "MASS": np.einsum("q,qa,qb->ab", by, values, values),
     }
     rows = [f"static const double {name}{_shape(table)} = {_braces(table)};\n" for name, table in tables.items()]
-    return "".join([f"enum {{ W = {LANES}, Q = {len(points)}, N = Q * W }};\n", *rows])
+    sizes = f"enum {{ W = {LANES}, Q = {len(points)}, N = Q * W, NODES = {element.dim} }};\n"
+    return "".join([sizes, *rows])
 
 
 def _shape(table: np.ndarray) -> str:

@@ -3,7 +3,8 @@
     r(u, p) = 0                          the wall is in balance
     V_3D,i(u) - V_0D,i(p) = 0            each cavity holds the blood its chamber of the circulation holds
 
-Isovolumic phases, ejection and filling need no special case: what the valves do is inside V_0D(p).
+Isovolumic phases, ejection and filling need no special case: what the valves do is inside V_0D(p). Within a step the
+wall is in balance at the instant and pressure that `motion` asks for; volumes agree at its end.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from heartwright.errors import InputError
 from heartwright.linalg import LaggedNewton
 from heartwright.mechanics import support
 from heartwright.mechanics.filling import Loaded, fill, prestress
+from heartwright.mechanics.motion import Motion, scheme
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mechanics.wall import Wall
 from heartwright.mesh import rows
@@ -23,20 +25,29 @@ Volumes = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class Filled(Loaded):
-    """The equations of a wall and the pressures p (changed in place) at which V_3D(u) = V_0D(p)."""
+    """The equations of a step of a wall, and of the pressures p (changed in place) at which V_3D(u) = V_0D(p).
 
-    def __init__(self, wall: Wall, p: np.ndarray, volumes: Volumes):
-        super().__init__(wall)
-        self.p, self.volumes = p, volumes
+    p0: those at its start. Increments are those of (u_αf, p_αf); they are 1/αf times larger at the end of the step.
+    """
+
+    def __init__(self, motion: Motion, p0: np.ndarray, p: np.ndarray, volumes: Volumes):
+        super().__init__(motion.wall)
+        self.motion, self.p0, self.p, self.volumes = motion, p0, p, volumes
+        self.alpha = motion.scheme.alpha_f
+        self.load()
+
+    def load(self) -> None:
+        """Bring p_αf to the wall."""
+        self.wall.load(self.p0 + self.alpha * (self.p - self.p0))
 
     def border(self):
         V, dV_dp = self.volumes(self.p)
-        return self.wall.volumes() - V, self.wall.volume_gradients(), -dV_dp
+        return self.alpha * (self.motion.volumes() - V), self.wall.volume_gradients(), -dV_dp
 
     def move(self, du, dp: np.ndarray, length: float) -> None:
         self.wall.move(du, length)
-        self.p += length * dp
-        self.wall.load(self.p)
+        self.p += length / self.alpha * dp
+        self.load()
 
     def solve(self, newton: LaggedNewton, volume: float) -> int:
         """Solve to the limits of the spec; `volume` (uL) is what the third refers to. Returns the iterations."""
@@ -48,7 +59,7 @@ class Filled(Loaded):
 class Solid:
     """The part that deforms. Cavities are given as name -> endocardial surface, e.g. {"lv": "lv_endo"}.
 
-    u: quadratic displacement (mm) from the shape of the mesh; p: cavity pressures (kPa), in the order of `cavities`;
+    u: displacement (mm) from the shape of the mesh; p: cavity pressures (kPa), in the order of `cavities`;
     iterations: those of the last step.
     """
 
@@ -61,10 +72,10 @@ class Solid:
         support.require(geometry, spec.boundaries)
         self.wall = Wall(geometry, spec, rule, list(cavities.values()), body_force)
         self.u = self.wall.u
-        self._v_before = np.zeros_like(self.wall.v.x.array)  # velocity of the step before the last, for the first guess
+        self.motion = Motion(self.wall, scheme(spec.spectral_radius))
         self.p, self.p_rate, self._p_rate_before, self._p0 = (np.zeros(len(cavities)) for _ in range(4))
         self.newton = LaggedNewton(self.wall.K, self.wall.r, len(cavities), self.wall.preset, self.name)
-        self.iterations = 0
+        self.iterations, self._dt = 0, dt
 
     def tension(self, Ta: np.ndarray, Ka: np.ndarray) -> None:
         """Set nodal active tension and its stretch derivative (kPa; local P1 arrays, ghosts included)."""
@@ -76,20 +87,18 @@ class Solid:
 
         Raises SolveFailed, after which `state()` must be restored.
         """
-        self._p0[:] = self.p
-        self.wall.follow_curves(t + dt)
-        self._predict(dt)
+        self._p0[:], self._dt = self.p, dt
+        self.wall.follow_curves(t + self.motion.scheme.alpha_f * dt)
+        self.motion.begin(dt)
+        self.p += dt * (2 * self.p_rate - self._p_rate_before)  # the parabola through the last three steps
         size = self.wall.volumes().min(initial=np.inf)
-        self.iterations = Filled(self.wall, self.p, volumes).solve(self.newton, size)
+        self.iterations = Filled(self.motion, self._p0, self.p, volumes).solve(self.newton, size)
 
     def accept(self) -> None:
         """The step is good: make it the history of the next one."""
-        wall = self.wall
-        self._v_before[:] = wall.v.x.array
+        self.motion.end()
         self._p_rate_before[:] = self.p_rate
-        wall.v.x.array[:] = (wall.u.x.array - wall.u0.x.array) * wall.rate.value
-        wall.u0.x.array[:] = wall.u.x.array
-        self.p_rate[:] = (self.p - self._p0) * wall.rate.value
+        self.p_rate[:] = (self.p - self._p0) / self._dt
 
     def step(self, t: float, dt: float, volumes: Volumes) -> None:
         """Solve and accept."""
@@ -107,7 +116,8 @@ class Solid:
             prestress(self.wall, self.p, say)
         fill(self.wall, self.p.copy(), target, say)
         self.p[:] = target
-        for rate in (self.wall.v.x.array, self._v_before, self.p_rate, self._p_rate_before):
+        self.motion.rest()
+        for rate in (self.p_rate, self._p_rate_before):
             rate[:] = 0.0
         self.newton.stale = True
         return self.volumes()
@@ -126,9 +136,9 @@ class Solid:
         motion = {
             "slack": wall.slack.x.array,
             "u": wall.u.x.array,
-            "u0": wall.u0.x.array,
             "v": wall.v.x.array,
-            "v_before": self._v_before,
+            "u_dot": self.motion.u_dot,
+            "v_dot": self.motion.v_dot,
         }
         prestrain = wall.prestrain.state() if wall.prestrain else {}
         pressure = {"q": wall.q.x.array} if wall.incompressible else {}
@@ -137,9 +147,7 @@ class Solid:
         )
 
     def rows(self) -> dict[str, Rows]:
-        numbered = dict.fromkeys(
-            ("slack", "u", "u0", "v", "v_before"), rows.of_quadratic_nodes(self.geometry, self.wall.V)
-        )
+        numbered = dict.fromkeys(("slack", "u", "v", "u_dot", "v_dot"), rows.of_nodes(self.geometry, self.wall.V))
         if self.wall.incompressible:
             numbered["q"] = rows.of_vertices(self.geometry)
         if self.wall.prestrain:
@@ -151,13 +159,3 @@ class Solid:
         """Counts since the start of the run."""
         newton = self.newton
         return {"newton_iterations": newton.iterations, "factorisations": newton.factorisations}
-
-    def _predict(self, dt: float) -> None:
-        """First guess: the parabola through the last three steps, unless it turns an element inside out."""
-        wall = self.wall
-        wall.rate.value = 1.0 / dt
-        wall.u.x.array[:] = wall.u0.x.array + dt * (2 * wall.v.x.array - self._v_before)
-        if not wall.admissible():
-            wall.u.x.array[:] = wall.u0.x.array
-        self.p += dt * (2 * self.p_rate - self._p_rate_before)
-        wall.load(self.p)

@@ -1,8 +1,8 @@
 """What a scenario says about the mechanics of the heart wall."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from heartwright.mechanics.passive import HolzapfelOgden, Passive
 from heartwright.mesh.where import Where
@@ -25,6 +25,13 @@ class Curve(Spec):
         if any(later <= earlier for earlier, later in zip(self.times, self.times[1:], strict=False)):
             raise ValueError("times must increase")
         return self
+
+
+def _in_time(given: Any) -> str:
+    return "curve" if isinstance(given, dict | Curve) else "constant"
+
+
+Load = Annotated[Annotated[Pressure, Tag("constant")] | Annotated[Curve, Tag("curve")], Discriminator(_in_time)]
 
 
 class Robin(Spec):
@@ -57,7 +64,7 @@ class SurfacePressure(Spec):
 
     type: Literal["pressure"] = "pressure"
     where: str
-    value: Pressure | Curve
+    value: Load
 
 
 Boundary = Annotated[Robin | Fixed | SurfacePressure, Field(discriminator="type")]
@@ -100,33 +107,67 @@ def _pericardium_and_vessels() -> list[Robin | Fixed]:
     ]
 
 
+def _stabilisation(mechanics: dict) -> float | None:
+    return 10.0 if mechanics.get("element") == "P1P1" else None
+
+
+def _quadrature(mechanics: dict) -> int:
+    """The degree that does for the gradients of the displacement."""
+    return 2 if mechanics.get("element") == "P1P1" else 4
+
+
 class MechanicsSpec(Spec):
     """Nearly or wholly incompressible, active, viscous wall with springs around it.
 
     `element`: P2, quadratic displacement whose change of volume the bulk modulus penalises; P2P1 (Taylor-Hood), with
-    the pressure in the muscle as a linear unknown of its own, for any bulk modulus, `null` (infinite) included.
+    the pressure in the muscle as a linear unknown of its own, for any bulk modulus, `null` (infinite) included; P1P1,
+    the same with linear displacement, for less accuracy in far less time. There `stabilisation` keeps the pressure
+    smooth: of the order of the muscle's stiffness in shear; too large a value lets the pressure oscillate, too small a
+    one lets muscle bulge where its pressure changes within a cell.
     `prestress`: the cavity pressures (e.g. {lv: 8 mmHg, rv: 4 mmHg}) at which the mesh was imaged, and which it bears
-    in that shape. Without it the mesh is taken as stress-free. `density` switches inertia on. `active_stress`: a second
-    Piola-Kirchhoff stress along the fibres that is prescribed, on top of what the sarcomeres make.
+    in that shape. Without it the mesh is taken as stress-free. `density` switches inertia on; steps in time are those
+    of backward Euler, or with a `spectral_radius` those of the generalised-α method, of second order (1 keeps all
+    oscillations, 0 takes out the fastest at once). `active_stress`: a second Piola-Kirchhoff stress along the fibres
+    that is prescribed, on top of what the sarcomeres make.
     """
 
     passive: Passive = HolzapfelOgden()
-    element: Literal["P2", "P2P1"] = "P2"
+    element: Literal["P2", "P2P1", "P1P1"] = "P2"
     bulk_modulus: Annotated[Pressure, Field(gt=0)] | None = 1000.0
+    stabilisation: Annotated[Pressure, Field(gt=0)] | None = Field(default_factory=_stabilisation)
     viscosity: Annotated[Viscosity, Field(ge=0)] = 100.0
     density: Annotated[Density, Field(gt=0)] | None = None
+    spectral_radius: Annotated[float, Field(ge=0, le=1)] | None = None
     active: ActiveSpec = ActiveSpec()
-    active_stress: Pressure | Curve = 0.0
+    active_stress: Load = 0.0
     boundaries: list[Boundary] = Field(default_factory=_pericardium_and_vessels)
     regions: list[RegionSpec] = Field(default_factory=list)
     prestress: dict[str, Pressure] | None = None
-    quadrature_degree: Annotated[int, Field(ge=2, le=8)] = 4
+    quadrature_degree: int = Field(ge=2, le=8, default_factory=_quadrature)
     newton: NewtonSpec = NewtonSpec()
 
     @model_validator(mode="after")
     def _pressure_where_it_is_needed(self):
         if self.bulk_modulus is None and self.element == "P2":
             raise ValueError(
-                "with an infinite bulk_modulus (Poisson ratio 0.5) the pressure is an unknown: set `element: P2P1`"
+                "with an infinite bulk_modulus (Poisson ratio 0.5) the pressure is an unknown: set `element: P2P1` "
+                "or `P1P1`"
             )
         return self
+
+    @model_validator(mode="after")
+    def _stabilisation_where_it_is_needed(self):
+        if (self.stabilisation is None) == (self.element == "P1P1"):
+            raise ValueError(f"stabilisation is for `element: P1P1`, which needs it; this is {self.element}")
+        return self
+
+    @model_validator(mode="after")
+    def _inertia_where_it_is_integrated(self):
+        if self.spectral_radius is not None and self.density is None:
+            raise ValueError("a spectral_radius is for inertia: give a density as well (muscle: 1.06 mg/mm^3)")
+        return self
+
+    @property
+    def degree(self) -> int:
+        """That of the displacement: 1 or 2."""
+        return 1 if self.element == "P1P1" else 2

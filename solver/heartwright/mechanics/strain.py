@@ -19,11 +19,11 @@ from heartwright.mesh.rows import EDGES
 from heartwright.mesh.segments import DIRECTIONS, Segments
 
 BASAL, APICAL = range(1, 7), range(13, 17)  # segments of the two slices
-MEAN = np.array([-0.05] * 4 + [0.2] * 6)  # of the quadratic basis over its cell
+MEAN = {4: np.full(4, 0.25), 10: np.array([-0.05] * 4 + [0.2] * 6)}  # of the linear and quadratic basis over a cell
 
 
 class Strain:
-    """Stretches of regions and the twist, from a quadratic displacement `u` (mm), whenever they are asked for.
+    """Stretches of regions and the twist, from a displacement `u` (mm), whenever they are asked for.
 
     regions: cells of each, by name.
     """
@@ -31,7 +31,8 @@ class Strain:
     def __init__(self, geometry, u: fem.Function, segments: Segments, regions: dict[str, np.ndarray]):
         self.comm, self.u, self.segments, self.regions = geometry.comm, u, segments, regions
         self._nodes = u.function_space.dofmap.list
-        self._edge_slopes = segments.slopes[:, EDGES].sum(axis=2)  # of the quadratic edge functions, mean over the cell
+        self._mean = MEAN[self._nodes.shape[1]]
+        self._slopes = _mean_slopes(segments.slopes, self._nodes.shape[1])
         self._volume = self._sum(segments.volume)
 
     def stretches(self) -> dict[str, np.ndarray]:
@@ -47,7 +48,7 @@ class Strain:
         axes, centre = self.segments.axes, self.segments.centre
         frame = np.stack([axes.septal, axes.anterior, axes.axis])
         before = (centre - axes.base) @ frame.T
-        now = before + np.einsum("a,cai->ci", MEAN, self._local()) @ frame.T
+        now = before + np.einsum("a,cai->ci", self._mean, self._local()) @ frame.T
         turned, height = zip(*(self._rotation(before, now, slice_) for slice_ in (APICAL, BASAL)), strict=True)
         return float(np.degrees(turned[1] - turned[0])), height[1] - height[0]
 
@@ -64,7 +65,7 @@ class Strain:
 
     def _gradient(self) -> np.ndarray:
         """Mean of F over every cell (cells, 3, 3)."""
-        return np.eye(3) + np.einsum("cei,cej->cij", self._local()[:, 4:], self._edge_slopes)
+        return np.eye(3) + np.einsum("cai,caj->cij", self._local(), self._slopes)
 
     def _local(self) -> np.ndarray:
         return self.u.x.array.reshape(-1, 3)[self._nodes]
@@ -72,3 +73,10 @@ class Strain:
     def _sum(self, values: np.ndarray) -> np.ndarray:
         """The sum over the cells of every region. Collective."""
         return self.comm.allreduce(np.array([values[cells].sum() for cells in self.regions.values()]))
+
+
+def _mean_slopes(slopes: np.ndarray, nodes: int) -> np.ndarray:
+    """Gradients of the basis of so many nodes, means over the cells (cells, nodes, 3); `slopes`: of the linear one."""
+    if nodes == 4:
+        return slopes
+    return np.concatenate([np.zeros_like(slopes), slopes[:, EDGES].sum(axis=2)], axis=1)

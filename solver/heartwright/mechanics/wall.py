@@ -6,11 +6,11 @@ r"""Wall: the balance of forces in the muscle, discretised: find u with r(u, p) 
     U = κ/4 (J² - 1 - 2 ln J), or q (J - 1) where q is an unknown, see `incompressible`
     C = GᵀFᵀF G,  λ² = f0.C f0;  C0, λ0: those of the last accepted step
 
-Quadratic displacement on the shape of the mesh, backward Euler in time. G is how the muscle is deformed in that shape
-already, see `prestress`; unless the heart was imaged under pressure, G = I. The derivative of Ψ is the stress of the
-law, an active stress (Ta + Ka (λ - λ0)) F f0⊗f0/λ, a prescribed one Sa F f0⊗f0, and a viscous one F η Ė, E = (C - I)/2.
-The term with Ka is the change of the tension with the stretch inside a step, without which a tension model that is
-stepped before the solid oscillates (Regazzoni & Quarteroni 2021, doi:10.1016/j.cma.2020.113506).
+Quadratic or linear displacement on the shape of the mesh; what goes on in time is told in `motion`. G is how the muscle
+is deformed in that shape already, see `prestress`; unless the heart was imaged under pressure, G = I. ∂Ψ/∂F is the
+stress of the law, an active one (Ta + Ka (λ - λ0)) F f0⊗f0/λ, a prescribed one Sa F f0⊗f0, and a viscous one F η Ė,
+E = (C - I)/2. The term with Ka is the change of the tension with the stretch inside a step, without which a
+tension model that is stepped before the solid oscillates (Regazzoni & Quarteroni 2021, doi:10.1016/j.cma.2020.113506).
 """
 
 import basix.ufl
@@ -45,7 +45,7 @@ def bind(law: Spec, mesh) -> Spec:
 class Wall(Balance):
     """The discrete wall: displacement, its history, and the loads.
 
-    u, u0: quadratic displacement, now and at the last accepted step (mm); v: velocity of that step (mm/ms);
+    u, u0: displacement, now and at the last accepted step (mm); v: velocity of that step (mm/ms), see `motion`;
     slack: displacement at which springs bear nothing (mm), beside the share `follow` of u that they follow;
     p: cavity pressures (kPa) as Constants;
     q: tension in the muscle that keeps its volume (kPa), where that is an unknown;
@@ -56,7 +56,7 @@ class Wall(Balance):
 
     def __init__(self, geometry, spec: MechanicsSpec, rule, surfaces: list[str], body_force=None):
         mesh, degree = geometry.mesh, spec.quadrature_degree
-        V = fem.functionspace(mesh, ("Lagrange", 2, (3,)))
+        V = fem.functionspace(mesh, ("Lagrange", spec.degree, (3,)))
         self.geometry, self.spec = geometry, spec
         self.u, self.u0, self.v, self.slack = (fem.Function(V, name=name) for name in ("u", "u0", "v", "slack"))
         self.Ta, self.Ka, self.q = (fem.Function(geometry.V1, name=name) for name in ("Ta", "Ka", "q"))
@@ -75,8 +75,8 @@ class Wall(Balance):
         fixed = boundary.fixed_nodes(geometry, spec.boundaries, V)
         self.dx = geometry.dx(metadata={"quadrature_degree": degree, "quadrature_scheme": "default"})
         extra = None
-        if spec.element == "P2P1":
-            extra = Incompressible(self.u, self.q, muscle, self.frame, spec.bulk_modulus, self.dx, fixed)
+        if spec.element != "P2":
+            extra = Incompressible(self.u, self.q, muscle, self.frame, spec, self.dx, fixed)
         super().__init__(geometry, self.u, muscle, self._loads(body_force), fixed, extra)
         self._gradients = [self.r.duplicate() for _ in surfaces]
         self.force = self._unit_load()

@@ -9,7 +9,9 @@ from scipy.sparse.linalg import spsolve
 from heartwright.errors import InputError
 from heartwright.mesh import fill, surface
 from heartwright.mesh.generate import elements, session
+from heartwright.mesh.quality import dihedral_angles
 from heartwright.mesh.raw import RawMesh
+from heartwright.units import ML
 
 
 def blood(raw: RawMesh, cavity: str) -> RawMesh:
@@ -38,7 +40,10 @@ def blood(raw: RawMesh, cavity: str) -> RawMesh:
     none, source = np.zeros((0, 4), dtype=np.int64), f"blood in {cavity} of {raw.source}"
     whole = RawMesh(points, none, corners[once], tags[once], names, source)
     used = np.isin(np.arange(len(points)), whole.facets)
-    return fill.fill(whole.keep_points(used), None)
+    filled = fill.fill(whole.keep_points(used), None)
+    volume = abs(surface.tet_volumes(filled.points, filled.cells).sum()) / ML
+    angle = dihedral_angles(filled.points, filled.cells).min()
+    return filled.but(f"{source}: {volume:.1f} mL; smallest dihedral angle {angle:.1f} deg")
 
 
 def _lid(rim: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -45,7 +45,7 @@ def _digest(spec: MeshSpec, raw: RawMesh | None) -> str:
         total.update(module.read_bytes())
     if raw is not None:
         total.update(repr((raw.source, raw.names, raw.regions, raw.notes)).encode())
-        for values in (raw.points, raw.cells, raw.facets, raw.facet_tags, raw.region):
+        for values in (raw.points, raw.cells, raw.facets, raw.facet_tags, raw.region, *(raw.seeds or ())):
             total.update(np.ascontiguousarray(values).tobytes())
     return total.hexdigest()
 

@@ -33,14 +33,19 @@ def checked(raw: RawMesh, spec: MeshSpec) -> RawMesh:
         raw = repair.turned_round(raw, volumes)
     findings += _bad_neighbours(raw) + _parts(raw) + _bad_regions(raw)
     raw = repair.without_orphans(raw)
-    findings += fields.bad_directions(raw, spec.fibres)
+    findings += fields.bad_directions(raw, spec.fibres) + fields.bad_scalars(raw, spec.fields)
     if not findings:  # what follows would only repeat it
         raw = repair.on_the_boundary_only(raw)
-        findings = _empty_regions(raw) + _bad_cavities(raw, spec) + _bad_extent(raw, spec)
+        findings = _empty_regions(raw) + _bad_cavities(raw, spec)
+        if spec.file and not any(name.endswith("endo") for name in raw.names):
+            findings += bad_extent(np.ptp(raw.points, axis=0))
     if findings:
         key = "mesh.file" if spec.file else "mesh.generate"
         raise InputError(*(f"{key}: {raw.source}: {finding}" for finding in findings))
-    return raw.but(*_slivers(raw), summary(raw))
+    angles = dihedral_angles(raw.points, raw.cells)
+    worst = int(np.argmin(angles))
+    told = slivers(int((angles < SLIVER).sum()), angles[worst], raw.points[raw.cells[worst]])
+    return raw.but(*told, summary(raw), checked=raw.digest())
 
 
 def _sound(raw: RawMesh) -> RawMesh:
@@ -93,7 +98,7 @@ def _inverted_cells(raw: RawMesh, volumes: np.ndarray) -> str:
     return (
         f"{inverted.sum()} of {len(volumes)} tetrahedra are inverted (negative volume); the first is tetrahedron "
         f"{int(np.argmax(inverted)) + 1} {where}. If the file only lists corners in another order, give "
-        f"`mesh: {{fix: [orientation]}}`; otherwise the mesh is folded and has to be made again"
+        f"--fix (`fix: [orientation]`); otherwise the mesh is folded and has to be made again"
     )
 
 
@@ -183,7 +188,7 @@ def _bad_cavities(raw: RawMesh, spec: MeshSpec) -> list[str]:
         elif volume <= 0.0:
             findings.append(f"'{name}' is convex towards the tissue: is it an epicardium? Check `mesh.regions`")
         elif spec.file:
-            findings += _unlikely(name, volume, spec)
+            findings += unlikely(name, volume, spec)
     return findings
 
 
@@ -204,30 +209,27 @@ def _leak(raw: RawMesh, triangles: np.ndarray) -> str:
     return f"leaks: {count(open_.sum(), 'edge')} of its rim borders faces of no surface, {where}"
 
 
-def _bad_extent(raw: RawMesh, spec: MeshSpec) -> list[str]:
-    """A size no heart has, where there is no cavity to show it."""
-    sides = np.ptp(raw.points, axis=0)
-    if not spec.file or EXTENT[0] <= sides.max() <= EXTENT[1] or any(name.endswith("endo") for name in raw.names):
+def bad_extent(sides: np.ndarray) -> list[str]:
+    """A size (3,) no heart has, where there is no cavity to show it."""
+    if EXTENT[0] <= sides.max() <= EXTENT[1]:
         return []
     told = " x ".join(f"{side:.3g}" for side in sides)
     return [f"measures {told} mm; check `unit` and `scale`"]
 
 
-def _slivers(raw: RawMesh) -> list[str]:
-    """A note about cells that are nearly flat."""
-    angles = dihedral_angles(raw.points, raw.cells)
-    n, worst = int((angles < SLIVER).sum()), int(np.argmin(angles))
+def slivers(n: int, angle: float, corners: np.ndarray) -> list[str]:
+    """A note about n cells that are nearly flat, the worst with this angle and these corners (4, 3)."""
     if not n:
         return []
-    where = near(raw.points[raw.cells[worst]])
-    return [f"{count(n, 'sliver')} with an angle below {SLIVER:g} deg, the worst {angles[worst]:.2g} deg {where}"]
+    return [f"{count(n, 'sliver')} with an angle below {SLIVER:g} deg, the worst {angle:.2g} deg {near(corners)}"]
 
 
 def _no_opening(triangles: np.ndarray) -> str:
     return "" if len(surface.rim_edges(triangles)) else "is closed all around: an opening at its base is expected"
 
 
-def _unlikely(name: str, volume: float, spec: MeshSpec) -> list[str]:
+def unlikely(name: str, volume: float, spec: MeshSpec) -> list[str]:
+    """A volume (uL) no ventricle has."""
     low, high = spec.cavity_volumes
     if low <= volume <= high:
         return []

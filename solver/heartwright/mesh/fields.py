@@ -1,4 +1,6 @@
-"""Fields that a mesh file carries: directions, which are unit vectors at right angles, and heart coordinates."""
+"""Fields that a mesh file carries: directions, which are unit vectors at right angles, heart coordinates, scalars."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -23,7 +25,7 @@ def bad_directions(raw: RawMesh, rule: FibreRule) -> list[str]:
         for name in names
         if name not in vectors
     ]
-    for name in set(names) & vectors:
+    for name in (name for name in dict.fromkeys(names) if name in vectors):
         findings += _bad_lengths(raw, name, known[name])
     if not findings and (known[rule.fibre].shape == known[rule.sheet].shape):
         cosine = np.abs(np.einsum("ij,ij->i", known[rule.fibre], known[rule.sheet]))
@@ -36,13 +38,29 @@ def bad_directions(raw: RawMesh, rule: FibreRule) -> list[str]:
     return findings
 
 
-def only_needed(raw: RawMesh, rule: FibreRule) -> RawMesh:
-    """The mesh with no other fields than the directions that the rule needs, and heart coordinates computed on it."""
+def bad_scalars(raw: RawMesh, names: Sequence[str]) -> list[str]:
+    """What is wrong with the scalar fields `names` of the file: missing, or with values that are no numbers."""
+    known = raw.cell_fields | raw.point_fields
+    scalars = sorted(name for name, values in known.items() if values.ndim == 1)
+    missing = [
+        f"has no scalar field '{name}'; it has {', '.join(scalars) or 'none'}" for name in names if name not in scalars
+    ]
+    broken = [name for name in names if name in scalars and not np.isfinite(known[name]).all()]
+    return missing + [f"'{name}' has values that are no numbers" for name in broken]
+
+
+def named_by(rule: FibreRule) -> set[str]:
+    """The fields that a rule takes from the file."""
     rules = [part.fibres for part in rule.parts] if isinstance(rule, FibresParts) else [rule]
-    names = {name for own in rules if isinstance(own, FibresFile) for name in (own.fibre, own.sheet)}
+    return {name for own in rules if isinstance(own, FibresFile) for name in (own.fibre, own.sheet)}
+
+
+def only_needed(raw: RawMesh, rule: FibreRule, scalars: Sequence[str], digest: str) -> RawMesh:
+    """The mesh of that digest with no other fields than `scalars`, the rule's, and heart coordinates computed on it."""
+    names = named_by(rule) | set(scalars)
     on_points, notes = names - raw.cell_fields.keys(), []
     if raw.coordinates_of:
-        same = raw.coordinates_of == raw.digest() and raw.point_fields.keys() >= set(COORDINATES)
+        same = raw.coordinates_of == digest and raw.point_fields.keys() >= set(COORDINATES)
         on_points |= set(COORDINATES) if same else set()
         notes += [] if same else [f"{raw.source} carries coordinates of another mesh: they are computed anew"]
     return _only(raw, names & raw.cell_fields.keys(), on_points).but(*notes)

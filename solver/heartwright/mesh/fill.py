@@ -13,14 +13,14 @@ ALGORITHMS = (10, 1)  # of gmsh: HXT leaves fewer slivers, Delaunay fails less o
 def fill(raw: RawMesh, size: float | None) -> RawMesh:
     """The volume inside the triangles of `raw`: as they are, or meshed anew with edges of about `size` mm.
 
-    Several closed shells are walls and holes of one tissue. InputError where the surface is open or not one surface.
+    Several closed shells are walls and holes of one tissue; its regions grow from the seeds of `raw`. InputError where
+    the surface is open or not one surface.
     """
     triangles, tags = _closed(raw)
     shells = surface.shells(triangles, len(raw.points))
     raw = raw.but(facets=surface.outwards(raw.points, triangles, shells), facet_tags=tags)
-    if size:
-        return remesh.from_surface(raw, raw.facets, raw.facet_tags, size)
-    return _kept(raw, shells)
+    filled = remesh.from_surface(raw, raw.facets, raw.facet_tags, size) if size else _kept(raw, shells)
+    return remesh.with_regions(filled, raw.regions, *raw.seeds) if raw.seeds else filled
 
 
 def _closed(raw: RawMesh) -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +55,7 @@ def _kept(raw: RawMesh, shells: np.ndarray) -> RawMesh:
             continue
         made = np.setdiff1d(cells, raw.facets)
         note = f"filled the surface of {raw.source} with {len(cells)} tetrahedra and {len(made)} points"
-        return raw.but(note, points=points, cells=cells, point_fields={}, region=None)
+        return raw.but(note, points=points, cells=cells, point_fields={}, region=None, seeds=None)
     raise InputError(
         f"mesh.file: gmsh cannot fill the surface of {raw.source} ({failure}); give a `size` to mesh it anew"
     )

@@ -12,7 +12,7 @@ from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
 from heartwright.errors import InputError
-from heartwright.mesh import fields, refine, regions, surface
+from heartwright.mesh import accepted, fields, refine, regions, shares, surface
 from heartwright.mesh.prepare import prepare
 from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.spec import MeshSpec
@@ -32,6 +32,7 @@ class Geometry:
     digest: sha256 of the checked input.
     cell_fields, point_fields: directions from the mesh file, rows for local cells and for local P1 dofs.
     regions, region: names of regions of the tissue -> their numbers, and the number of every local cell, 0 in none.
+    scalars: scalar fields from the mesh file, rows for local P1 dofs.
     stored: heart coordinates from the mesh file by name, rows for local P1 dofs; empty where it has none.
     levels, parent_cells: how often it was refined, and the local parent cell of every local cell.
     part_of, parent_vertices: the heart that this is a part of, if it is one, and the dof there of every local P1 dof.
@@ -67,6 +68,7 @@ class Geometry:
         self.parent_vertices: np.ndarray | None = None
         self.cell_fields: dict[str, np.ndarray] = {}
         self.point_fields: dict[str, np.ndarray] = {}
+        self.scalars: dict[str, np.ndarray] = {}
         self.stored: dict[str, np.ndarray] = {}
 
     def gathered_cells(self, values: np.ndarray) -> np.ndarray | None:
@@ -82,9 +84,10 @@ class Geometry:
         """The mesh with its surfaces and fields on rank 0, vertices in the order of the input. Collective."""
         cells = self.input_vertex[self.V1.dofmap.list]
         inverted = surface.tet_volumes(self.points, self.V1.dofmap.list) < 0.0
-        owners, opposite = refine.cells_of_facets(self.mesh.topology, self.facets.indices)
-        triangles = np.take_along_axis(cells[owners], surface.FACES[opposite], axis=1)
         cells[inverted] = cells[inverted][:, surface.RIGHT_WAY_ROUND]
+        owners, opposite = refine.cells_of_facets(self.mesh.topology, self.facets.indices)
+        opposite = np.where(inverted[owners], np.array(surface.RIGHT_WAY_ROUND)[opposite], opposite)
+        triangles = np.take_along_axis(cells[owners], surface.FACES[opposite], axis=1)
         points = self.gathered_points(self.points)
         point_fields = {name: self.gathered_points(values) for name, values in self.point_fields.items()}
         parts = self.comm.gather((cells, self.cell_fields, self.region, triangles, self.facets.values))
@@ -163,10 +166,10 @@ class Geometry:
             raise InputError(f"mesh: '{name}' bounds no cavity; those that do: {', '.join(self.rims) or 'none'}")
         return name
 
-    def quadratic_unknowns(self) -> int:
-        """Numbers that make a quadratic vector field: three at every vertex and edge. Collective."""
+    def unknowns(self, degree: int) -> int:
+        """Numbers that make a vector field of degree 1 or 2: three at every vertex, and edge. Collective."""
         self.mesh.topology.create_entities(1)
-        return 3 * sum(self.mesh.topology.index_map(dim).size_global for dim in (0, 1))
+        return 3 * sum(self.mesh.topology.index_map(dim).size_global for dim in range(degree))
 
     def refined(self, levels: int) -> "Geometry":
         """The mesh with every tetrahedron split into 8, `levels` times, each rank keeping the children of its cells.
@@ -187,8 +190,8 @@ class Geometry:
         child.coarser = coarser, into
         child.regions, child.region = self.regions, self.region[parents]
         child.cell_fields = {name: values[parents] for name, values in self.cell_fields.items()}
-        if self.point_fields:
-            child.point_fields = self._point_fields_on(child)
+        if self.point_fields or self.scalars:
+            self._prolong_to(child)
         return child
 
     def part(self, names: Sequence[str]) -> "Geometry":
@@ -200,55 +203,108 @@ class Geometry:
 
     def from_part(self, part: "Geometry", values: np.ndarray, elsewhere: float) -> np.ndarray:
         """Values at the P1 dofs of a part at those of the whole, and another where the part has none. Collective."""
-        total, times = la.vector(self.V1.dofmap.index_map), la.vector(self.V1.dofmap.index_map)
-        total.array[part.parent_vertices], times.array[part.parent_vertices] = values, 1.0
-        for vector in (total, times):  # the rank that owns a node need not have a cell of the part around it
-            vector.scatter_reverse(la.InsertMode.add)
-            vector.scatter_forward()
-        return np.where(times.array > 0.5, total.array / np.maximum(times.array, 1.0), elsewhere)
+        # The rank that owns a node need not have a cell of the part around it.
+        total, times = (self._sum(part.parent_vertices, own) for own in (values, np.ones(len(values))))
+        return np.where(times > 0.5, total / np.maximum(times, 1.0), elsewhere)
 
-    def _point_fields_on(self, child: "Geometry") -> dict[str, np.ndarray]:
-        """The directions at the vertices of a refined child, between those at the vertices of this mesh."""
+    def around_vertices(self, values: np.ndarray) -> np.ndarray:
+        """At every P1 dof the mean of the values (n_cells,) of the cells around. Collective."""
+        corners = self.V1.dofmap.list.ravel()
+        total, times = (self._sum(corners, np.repeat(own, 4)) for own in (values, np.ones(len(values))))
+        return total / times
+
+    def _sum(self, dofs: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """At every P1 dof the sum of all values given for it on any rank. Collective."""
+        vector = la.vector(self.V1.dofmap.index_map)
+        vector.array[:] = np.bincount(dofs, values, len(vector.array))
+        vector.scatter_reverse(la.InsertMode.add)
+        vector.scatter_forward()
+        return vector.array
+
+    def _prolong_to(self, child: "Geometry") -> None:
+        """Give a refined child directions and scalars at its vertices, between those at the vertices of this mesh."""
         from heartwright.mesh.transfer import Transfer
 
         prolong = Transfer(self, child).prolong
-        return {name: fields.principal(prolong(fields.tensors(v))) for name, v in self.point_fields.items()}
+        child.point_fields = {n: fields.principal(prolong(fields.tensors(v))) for n, v in self.point_fields.items()}
+        child.scalars = {name: prolong(values) for name, values in self.scalars.items()}
 
 
 def build(spec: MeshSpec, comm: MPI.Comm) -> Geometry:
-    """Read or generate, check and distribute the mesh of a scenario; InputError with every finding on all ranks."""
+    """Read or generate, check and distribute the mesh of a scenario; InputError with every finding on all ranks.
+
+    A file of ours that had passed all checks when it was written is read by all ranks, each a share of it, and checked
+    for what the digest does not vouch for. Everything else is read and checked by rank 0, which holds it whole.
+    """
+    share = shares.read(spec, comm)
+    if share is not None:
+        geometry = _needed(share, share.checked, spec, comm)
+        if accepted.suits(geometry, spec):
+            geometry.notes += accepted.notes(geometry, share.source)
+            return geometry
+        del geometry
     raw = None
     with together(comm):
-        if comm.rank == 0:
-            raw = fields.only_needed(prepare(spec), spec.fibres)
-            if comm.size > len(raw.cells):
-                raise InputError(f"mesh: {comm.size} ranks for {len(raw.cells)} tetrahedra: use fewer")
-    return distribute(raw, comm)
+        raw = prepare(spec) if comm.rank == 0 else None
+    share = shares.of_first(raw, comm)
+    return _needed(share, shares.identity(share, comm), spec, comm)
 
 
 def distribute(raw: RawMesh | None, comm: MPI.Comm) -> Geometry:
     """The Geometry of a mesh that rank 0 holds (the others pass None). Collective."""
-    found = (tuple(raw.names), raw.regions, find_rims(raw), raw.notes, raw.digest()) if raw else None
-    names, of_tissue, rims, notes, digest = comm.bcast(found)
-    cells, points = (raw.cells, raw.points) if raw else (np.zeros((0, 4), np.int64), np.zeros((0, 3)))
+    share = shares.of_first(raw, comm)
+    return partition(share, shares.identity(share, comm), comm)
+
+
+def _needed(share: RawMesh, digest: str, spec: MeshSpec, comm: MPI.Comm) -> Geometry:
+    """The Geometry with those fields only that the spec asks for. Collective."""
+    return partition(fields.only_needed(share, spec.fibres, spec.fields, digest), digest, comm)
+
+
+def partition(share: RawMesh, digest: str, comm: MPI.Comm) -> Geometry:
+    """The Geometry of the mesh of that digest, of which each rank holds a share. Collective.
+
+    InputError where there are more ranks than cells.
+    """
+    n_cells = comm.allreduce(len(share.cells))
+    if comm.size > n_cells:
+        raise InputError(f"mesh: {comm.size} ranks for {n_cells} tetrahedra: use fewer")
     mesh = dmesh.create_mesh(
         comm,
-        np.ascontiguousarray(cells, dtype=np.int64),
-        np.ascontiguousarray(points, dtype=float),
+        np.ascontiguousarray(share.cells, dtype=np.int64),
+        np.ascontiguousarray(share.points, dtype=float),
         ufl.Mesh(basix.ufl.element("Lagrange", "tetrahedron", 1, shape=(3,))),
         partitioner=dmesh.create_cell_partitioner(dmesh.GhostMode.none),
     )
     input_vertex = np.asarray(mesh.geometry.input_global_indices)
-    tags = refine.facet_tags(mesh, input_vertex, *comm.bcast(raw.named_facets() if raw else None))
-    geometry = Geometry(mesh, tags, {name: i for i, name in enumerate(names, 1)}, rims, input_vertex, notes, digest)
-    original = mesh.topology.original_cell_index
-    geometry.regions = {name: i for i, name in enumerate(of_tissue, 1)}
-    geometry.region = _scattered(comm, {"region": raw.region} if raw else {}, original)["region"]
-    geometry.cell_fields = _scattered(comm, raw.cell_fields if raw else {}, original)
-    on_points = _scattered(comm, raw.point_fields if raw else {}, geometry.input_vertex)
+    triangles, tags = (np.concatenate(comm.allgather(own)) for own in share.named_facets())
+    facets = refine.facet_tags(mesh, input_vertex, triangles, tags)
+    names = {name: i for i, name in enumerate(share.names, 1)}
+    geometry = Geometry(mesh, facets, names, {}, input_vertex, share.notes, digest)
+    geometry.rims = _rims(geometry)
+    cells = shares.Post(comm, len(share.cells), mesh.topology.original_cell_index)
+    points = shares.Post(comm, len(share.points), geometry.input_vertex)
+    geometry.regions = {name: i for i, name in enumerate(share.regions, 1)}
+    geometry.region = cells.fetch(share.region)
+    on_cells = {name: cells.fetch(held) for name, held in share.cell_fields.items()}
+    on_points = {name: points.fetch(held) for name, held in share.point_fields.items()}
     geometry.stored = {name: on_points.pop(name) for name in fields.COORDINATES if name in on_points}
-    geometry.point_fields = on_points
+    geometry.scalars = {name: values for name, values in on_points.items() if values.ndim == 1}
+    geometry.scalars |= {name: geometry.around_vertices(v) for name, v in on_cells.items() if v.ndim == 1}
+    geometry.point_fields, geometry.cell_fields = (
+        {name: values for name, values in found.items() if values.ndim > 1} for found in (on_points, on_cells)
+    )
     return geometry
+
+
+def _rims(geometry: Geometry) -> dict[str, list[np.ndarray]]:
+    """The rims of every surface whose name ends in `endo` (see Geometry.rims), on all ranks. Collective."""
+    found = {}
+    for name in geometry.names:
+        if name.endswith("endo"):
+            parts = geometry.comm.gather(geometry.input_vertex[geometry.local_triangles(name)])
+            found[name] = parts and surface.rims(np.vstack(parts))
+    return geometry.comm.bcast(found)
 
 
 def _gathered(comm: MPI.Comm, rows: np.ndarray, values: np.ndarray) -> np.ndarray | None:
@@ -260,21 +316,3 @@ def _gathered(comm: MPI.Comm, rows: np.ndarray, values: np.ndarray) -> np.ndarra
     for own, part in parts:
         whole[own] = part
     return whole
-
-
-def _scattered(comm: MPI.Comm, held: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
-    """From arrays that rank 0 holds, the `rows` that each rank asks for. Collective."""
-    asked = comm.gather(np.asarray(rows))
-    names = comm.bcast(tuple(held))
-    return {name: comm.scatter([held[name][own] for own in asked] if asked else None) for name in names}
-
-
-def find_rims(raw: RawMesh) -> dict[str, list[np.ndarray]]:
-    """The rims of every surface whose name ends in `endo`, as loops of vertices (see Geometry.rims)."""
-    boundary = surface.boundary_faces(raw.cells, len(raw.points))
-    rims = {}
-    for name in raw.names:
-        if name.endswith("endo"):
-            triangles = surface.oriented_like(raw.surface(name), boundary, len(raw.points))
-            rims[name] = surface.loops(surface.rim_edges(triangles))
-    return rims

@@ -31,8 +31,9 @@ IN_PLANE = np.array([[[0, 1, 0], [1, 1, 1], [0, 1, 0]]])
 def tissue(image: Image, spec: MeshSpec) -> RawMesh:
     """The closed surface in mm of the labels in `tissues`, tagged; a RawMesh without cells, to be filled.
 
-    `spec.tissues` gives the labels of tissue, which together are one, `spec.regions` those of the blood in every cavity
-    (lv_endo, rv_endo, …); other names are surfaces towards the labels they give. InputError where they are not there.
+    `spec.tissues` gives the labels of tissue, whose surface together it is; several become regions by their voxels.
+    `spec.regions` gives the labels of the blood in every cavity (lv_endo, rv_endo, …); other names are surfaces towards
+    the labels they give. InputError where they are not there.
     """
     source = Path(spec.file).name
     unit = spec.unit or image.unit
@@ -40,6 +41,7 @@ def tissue(image: Image, spec: MeshSpec) -> RawMesh:
         raise InputError(f"mesh.unit: missing, and {source} does not say: give mm, cm, m or um")
     muscle, wanted = _wanted(image, spec, source)
     image = _cut_out(image, np.concatenate([muscle, *wanted.values()]))
+    regions, seeds = _seeds(image, spec, UNIT[unit] * image.affine)
     image = _as_thick_as_wide(image, muscle, wanted)
     mask, notes = _one_piece(np.isin(image.labels, muscle))
     _refuse_closed(mask, image, wanted, source)
@@ -61,7 +63,19 @@ def tissue(image: Image, spec: MeshSpec) -> RawMesh:
     tags = remesh.without_specks(points, triangles, tags, speck)
     names = {name: (tag,) for name, tag in number.items() if (tags == tag).any()}
     none = np.zeros((0, 4), dtype=np.int64)
-    return RawMesh(points, none, triangles, tags, names, source, {tag: name for name, (tag,) in names.items()}, notes)
+    labels = {tag: name for name, (tag,) in names.items()}
+    return RawMesh(points, none, triangles, tags, names, source, labels, notes, regions=regions, seeds=seeds)
+
+
+def _seeds(image: Image, spec: MeshSpec, to_mm: np.ndarray) -> tuple[tuple[str, ...], tuple | None]:
+    """Names of several tissues, and the middles (s, 3) of their voxels with the number of its tissue for each (s,)."""
+    if len(spec.tissues) < 2:
+        return (), None
+    number = np.zeros(image.labels.shape, dtype=np.int32)
+    for i, labels in enumerate(spec.tissues.values(), 1):
+        number[np.isin(image.labels, labels)] = i
+    places = np.argwhere(number) @ to_mm[:3, :3].T + to_mm[:3, 3]
+    return tuple(spec.tissues), (places, number[number > 0])
 
 
 def _wanted(image: Image, spec: MeshSpec, source: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -72,15 +86,22 @@ def _wanted(image: Image, spec: MeshSpec, source: str) -> tuple[np.ndarray, dict
             f"tissues: {{myocardium: 1}} and regions: {{lv_endo: 2, rv_endo: 3}}; {source} has {image.inventory()}"
         )
     present = np.unique(image.labels).tolist()
-    missing = [
-        f"mesh.{key}: {source} has no label {label} for '{name}'; it has {image.inventory()}"
+    given = [
+        (key, name, label)
         for key in ("tissues", "regions")
         for name, labels in getattr(spec, key).items()
         for label in np.atleast_1d(labels).tolist()
+    ]
+    wrong = [
+        f"mesh.{key}: {source} has no label {label} for '{name}'; it has {image.inventory()}"
+        for key, name, label in given
         if label not in present
     ]
-    if missing:
-        raise InputError(*missing)
+    used = [label for _, _, label in given]
+    twice = sorted({label for label in used if used.count(label) > 1}, key=str)
+    wrong += [f"mesh.tissues: label {label} is given to more than one name" for label in twice]
+    if wrong:
+        raise InputError(*wrong)
     muscle = np.concatenate([np.atleast_1d(labels) for labels in spec.tissues.values()])
     return muscle, {name: np.atleast_1d(labels) for name, labels in spec.regions.items()}
 

@@ -23,7 +23,7 @@ READERS: dict[str, Callable[[Path], Contents]] = {
     **dict.fromkeys((".vtu", ".vtp"), vtkxml.read),
     **dict.fromkeys((".xdmf", ".xmf"), xdmf.read),
     **dict.fromkeys((".pts", ".elem", ".lon", ".surf"), carp.read),
-    **dict.fromkeys((".node", ".ele", ".face", ".smesh"), tetgen.read),
+    **dict.fromkeys((".node", ".ele", *tetgen.TRIANGLES, ".smesh"), tetgen.read),
     **dict.fromkeys((".h5", ".hdf5"), lambda path: native.read(path) if native.is_ours(path) else dolfin.read(path)),
 }
 

@@ -21,7 +21,8 @@ def prepare(spec: MeshSpec) -> RawMesh:
 
 
 def _made(spec: MeshSpec, raw: RawMesh) -> RawMesh:
-    raw = raw.but(points=raw.points * spec.scale)
+    seeds = raw.seeds and (raw.seeds[0] * spec.scale, raw.seeds[1])
+    raw = raw.but(points=raw.points * spec.scale, seeds=seeds)
     if not len(raw.cells):
         raw = fill.fill(raw, spec.size)
         spec = spec.replace(size=None)

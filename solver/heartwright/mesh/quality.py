@@ -6,11 +6,17 @@ from heartwright.mesh import surface
 from heartwright.mesh.raw import RawMesh
 from heartwright.units import ML
 
+BLOCK = 1 << 17  # cells treated at once: bounds the memory of large meshes
 BINS = (0, 1, 5, 8, 15, 25, 35, 45, 60, 71)  # degrees
 
 
 def dihedral_angles(points: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """The smallest of the six dihedral angles of every cell (m,), in degrees: 70.5 at best, 0 for a flat one."""
+    blocks = [_dihedral_angles(points, cells[i : i + BLOCK]) for i in range(0, len(cells), BLOCK)]
+    return np.concatenate([np.zeros(0), *blocks])
+
+
+def _dihedral_angles(points: np.ndarray, cells: np.ndarray) -> np.ndarray:
     a, b, c = (points[cells[:, surface.FACES[:, i]]] for i in range(3))
     normals = np.cross(b - a, c - a)
     normals /= np.linalg.norm(normals, axis=2, keepdims=True)
@@ -21,17 +27,32 @@ def dihedral_angles(points: np.ndarray, cells: np.ndarray) -> np.ndarray:
 
 def summary(raw: RawMesh) -> str:
     """One line about size, cavities and worst cell."""
-    cavities = "".join(
-        f", {name} {surface.enclosed_volume(raw.points, raw.surface(name)[:, ::-1]) / ML:.1f} mL"
+    cavities = {
+        name: surface.enclosed_volume(raw.points, raw.surface(name)[:, ::-1])
         for name in raw.names
         if name.endswith("endo")
-    )
+    }
+    volumes = np.bincount(raw.region, surface.tet_volumes(raw.points, raw.cells), minlength=len(raw.regions) + 1)
     angle = dihedral_angles(raw.points, raw.cells).min()
-    volumes = surface.tet_volumes(raw.points, raw.cells)
-    parts = ", ".join(f"{name} {volumes[raw.region == i].sum() / ML:.1f} mL" for i, name in enumerate(raw.regions, 1))
-    cavities += f"; regions {parts}" if parts else ""
-    size = f"{len(raw.cells)} tetrahedra, {len(raw.points)} vertices, tissue {volumes.sum() / ML:.1f} mL"
-    return f"{raw.source}: {size}{cavities}; smallest dihedral angle {angle:.1f} deg"
+    return summed_up(raw.source, (len(raw.cells), len(raw.points)), cavities, raw.regions, volumes, angle)
+
+
+def summed_up(
+    source: str,
+    size: tuple[int, int],
+    cavities: dict[str, float],
+    regions: tuple[str, ...],
+    volumes: np.ndarray,
+    angle: float,
+) -> str:
+    """The line of `summary`. size: cells and vertices; volumes (uL): of cavities by name, and of tissue outside all
+    regions and in each of them; angle: the smallest one.
+    """
+    hollow = "".join(f", {name} {volume / ML:.1f} mL" for name, volume in cavities.items())
+    parts = ", ".join(f"{name} {volume / ML:.1f} mL" for name, volume in zip(regions, volumes[1:], strict=True))
+    of_parts = f"; regions {parts}" if parts else ""
+    of_all = f"{size[0]} tetrahedra, {size[1]} vertices, tissue {volumes.sum() / ML:.1f} mL"
+    return f"{source}: {of_all}{hollow}{of_parts}; smallest dihedral angle {angle:.1f} deg"
 
 
 def histogram(angles: np.ndarray) -> list[str]:

@@ -1,9 +1,10 @@
 """RawMesh: a tetrahedral mesh with named surfaces as plain arrays, as every reader and generator hands it on."""
 
-import hashlib
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+
+from heartwright.mesh import digests
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class RawMesh:
     it (a file name or a generator); `labels` are the names the file itself gives its tags; `notes` tell what was
     repaired on the way. `cell_fields` and `point_fields` are what the file says on its cells (m, ...) and points (n,
     ...), such as fibres. `ours`: it comes from a file that we wrote. `coordinates_of` is the digest of the mesh that
-    the heart coordinates among its point fields were computed on.
+    the heart coordinates among its point fields were computed on, `checked` that of the mesh that passed all checks.
+    `seeds`: of a mesh without cells yet, points (s, 3) inside its tissue and the region of each (s,).
     """
 
     points: np.ndarray
@@ -29,8 +31,10 @@ class RawMesh:
     point_fields: dict[str, np.ndarray] = field(default_factory=dict)
     ours: bool = False
     coordinates_of: str = ""
+    checked: str = ""
     regions: tuple[str, ...] = ()
     region: np.ndarray | None = None
+    seeds: tuple[np.ndarray, np.ndarray] | None = None
 
     def __post_init__(self):
         if self.region is None:
@@ -40,10 +44,19 @@ class RawMesh:
         """A copy with some arrays changed and the `notes` that say why added."""
         return replace(self, notes=self.notes + notes, **changes)
 
-    def keep_cells(self, which: np.ndarray, *notes: str) -> "RawMesh":
+    def keep_cells(self, which: np.ndarray | slice, *notes: str) -> "RawMesh":
         """The mesh with some of its cells, given by number or by mask, and their fields."""
         fields = {name: values[which] for name, values in self.cell_fields.items()}
         return self.but(*notes, cells=self.cells[which], cell_fields=fields, region=self.region[which])
+
+    def rows(self, which: slice) -> "RawMesh":
+        """Some rows of every array, the numbers of points as they are."""
+        return self.keep_cells(which).but(
+            points=self.points[which],
+            facets=self.facets[which],
+            facet_tags=self.facet_tags[which],
+            point_fields={name: values[which] for name, values in self.point_fields.items()},
+        )
 
     def keep_points(self, used: np.ndarray, *notes: str) -> "RawMesh":
         """The mesh with the points of a mask (n,), the cells as they are, and the triangles between those points."""
@@ -69,14 +82,14 @@ class RawMesh:
         return self.facets[np.isin(self.facet_tags, self.names[name])]
 
     def digest(self) -> str:
-        """sha256 of points, cells, named surfaces and regions."""
-        triangles, positions = self.named_facets()
-        found = hashlib.sha256(repr((*self.names, *self.regions)).encode())
-        arrays = [(self.points, "<f8"), (self.cells, "<i8"), (triangles, "<i8"), (positions, "<i8")]
-        arrays += [(self.region, "<i8")] if self.regions else []
-        for array, kind in arrays:
-            found.update(np.ascontiguousarray(array, dtype=kind).tobytes())
-        return found.hexdigest()
+        """What tells points, cells, named surfaces and regions apart from others (digests.py)."""
+        return digests.root(tuple(self.names), self.regions, self.leaves())
+
+    def leaves(self) -> digests.Leaves:
+        """The digests of its rows."""
+        triangles, surfaces = self.named_facets()
+        arrays = {"points": self.points, "cells": self.cells, "triangles": triangles, "surfaces": surfaces}
+        return digests.leaves(arrays | ({"region": self.region} if self.regions else {}))
 
     def inventory(self) -> str:
         """What the surface tags of the file are, for messages: `11 base_rims: 475 triangles, 12: …`."""

@@ -37,6 +37,7 @@ def cut(whole: "Geometry", regions: Sequence[str]) -> "Geometry":
     part.regions = {name: whole.regions[name] for name in regions}
     part.region = whole.region[part.parent_cells]
     part.cell_fields = {name: values[part.parent_cells] for name, values in whole.cell_fields.items()}
+    part.scalars = {name: values[part.parent_vertices] for name, values in whole.scalars.items()}
     part.point_fields = {name: values[part.parent_vertices] for name, values in whole.point_fields.items()}
     return part
 

@@ -18,13 +18,14 @@ def remesh(raw: RawMesh, size: float) -> RawMesh:
     """The same tissue and surfaces with edges of about `size` mm; InputError where gmsh cannot mesh it."""
     boundary = surface.boundary_faces(raw.cells, len(raw.points))
     new = from_surface(raw, boundary, tags_on(raw, boundary), size)
-    return new.but(regions=raw.regions, region=_nearest_region(raw, new)) if raw.regions else new
+    return with_regions(new, raw.regions, raw.points[raw.cells].mean(axis=1), raw.region)
 
 
-def _nearest_region(raw: RawMesh, new: RawMesh) -> np.ndarray:
-    """For every new cell (m,) the region of the old one with the nearest centre: borders move by half a cell."""
-    old, cells = (mesh.points[mesh.cells].mean(axis=1) for mesh in (raw, new))
-    return raw.region[KDTree(old).query(cells)[1]]
+def with_regions(raw: RawMesh, names: tuple[str, ...], places: np.ndarray, region: np.ndarray) -> RawMesh:
+    """The mesh with the region of the nearest place (s, 3) in every cell: borders follow cells, half of one away."""
+    if not names:
+        return raw
+    return raw.but(regions=names, region=region[KDTree(places).query(raw.points[raw.cells].mean(axis=1))[1]])
 
 
 def from_surface(raw: RawMesh, boundary: np.ndarray, tags: np.ndarray, size: float) -> RawMesh:

@@ -1,7 +1,7 @@
 """Rows: which row of a distributed array belongs to which vertex, node or point, by numbers that hold on any ranks.
 
-A vertex has its number in the input. A node of a quadratic field is a pair of vertices, both the same where it is a
-vertex itself; a quadrature point is a cell of the input and its place in it.
+A vertex has its number in the input. A node of a displacement is a pair of vertices, both the same where it is a vertex
+itself; a quadrature point is a cell of the input and its place in it.
 """
 
 import numpy as np
@@ -19,12 +19,13 @@ def of_vertices(geometry: Geometry, which: np.ndarray | slice = slice(None)) -> 
     return Rows(geometry.input_vertex[which].astype(np.int64))
 
 
-def of_quadratic_nodes(geometry: Geometry, V: fem.FunctionSpace) -> Rows:
-    """Rows of quadratic fields: the local nodes of V."""
+def of_nodes(geometry: Geometry, V: fem.FunctionSpace) -> Rows:
+    """Rows of linear or quadratic fields: the local nodes of V."""
     corners = geometry.input_vertex[geometry.V1.dofmap.list].astype(np.int64)
     keys = np.zeros(V.dofmap.index_map.size_local + V.dofmap.index_map.num_ghosts, dtype=np.int64)
     keys[V.dofmap.list[:, :4]] = pair(corners, corners)
-    keys[V.dofmap.list[:, 4:]] = pair(corners[:, EDGES[:, 0]], corners[:, EDGES[:, 1]])
+    ends = EDGES[: V.dofmap.list.shape[1] - 4]  # linear cells have no nodes on their edges
+    keys[V.dofmap.list[:, 4:]] = pair(corners[:, ends[:, 0]], corners[:, ends[:, 1]])
     return Rows(keys)
 
 

@@ -227,6 +227,7 @@ class MeshSpec(Spec):
     fix: repairs that must be asked for: `orientation` turns inverted cells round (they can also mean a folded mesh),
         `slivers` remeshes from the surface, at its own edge length unless `size` is given, where cells are nearly flat.
     cavity_volumes: what each cavity of a file must enclose; a wrong unit shows here.
+    fields: scalar fields of the file, on its cells or points, to keep: what `scales` of cells multiply parameters by.
     refine: uniform refinements from the mechanics mesh to the electrophysiology mesh.
     """
 
@@ -241,6 +242,7 @@ class MeshSpec(Spec):
     cavity_volumes: tuple[Volume, Volume] = (20.0 * ML, 400.0 * ML)
     generate: Generator | None = None
     scale: Annotated[float, Field(gt=0)] = 1.0
+    fields: tuple[str, ...] = ()
     fibres: FibreRule = FibresBayer()
     refine: Annotated[int, Field(ge=0, le=2)] = 0
 
@@ -261,4 +263,6 @@ class MeshSpec(Spec):
             raise ValueError(
                 "fibres from a file belong to its cells: they need `file`, without `size` or fix: [slivers]"
             )
+        if self.fields and (self.generate or self.size or "slivers" in self.fix):
+            raise ValueError("fields belong to the cells of a file: they need `file`, without `size` or fix: [slivers]")
         return self

@@ -16,7 +16,7 @@ import numpy as np
 from heartwright.errors import InputError
 from heartwright.mesh import importers, shape, surface
 from heartwright.mesh.formats import nifti
-from heartwright.mesh.labels import outside
+from heartwright.mesh.labels import integers, outside
 from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.remesh import tags_on
 from heartwright.mesh.spec import UNIT, MeshSpec
@@ -58,7 +58,10 @@ def regions(raw: RawMesh) -> tuple[dict[str, list[int]], dict[int, Face]]:
         key=lambda cavity: -_face(raw.points, triangles[np.isin(tags, _of(kinds, cavity))]).roundness,
     )
     if not cavities:
-        raise InputError(f"mesh.regions: {raw.source}: no surface looks like an endocardium; it has {raw.inventory()}")
+        raise InputError(
+            f"mesh.regions: {raw.source}: no surface looks like an endocardium; it has {raw.inventory()}; "
+            "of blood or of a vessel name the surfaces yourself, e.g. --unit mm --regions '{wall: 1, inlet: 2}'"
+        )
     names = ["lv_endo", "rv_endo", *(f"cavity_{i}_endo" for i in range(3, len(cavities) + 1))]
     proposed = {name: _of(kinds, cavity) for name, cavity in zip(names, cavities, strict=False)}
     proposed |= {name: _of(kinds, name) for name in ("epi", "base")}
@@ -81,11 +84,14 @@ def propose(spec: MeshSpec) -> Proposal:
     raw = importers.tagged(found, spec)
     try:
         proposed, faces = regions(raw)
-    except InputError:
+    except InputError as reason:
         if spec.tags:
             raise
         given = [("tags", shape.TAGS)]  # neither tags nor sharp edges tell its surfaces apart
-        raw = importers.tagged(found, spec.replace(tags=shape.TAGS))
+        try:
+            raw = importers.tagged(found, spec.replace(tags=shape.TAGS))
+        except InputError:
+            raise reason from None
         proposed = {name: [tag] for tag, name in raw.labels.items()}
         faces = {tag: _face(raw.points, raw.facets[raw.facet_tags == tag]) for tag in raw.labels}
     name_of = dict.fromkeys(faces, "unused") | {tag: name for name, tags in proposed.items() for tag in tags}
@@ -116,7 +122,7 @@ def inventory(spec: MeshSpec) -> list[str]:
     n_triangles = len(found.corners["triangle"])
     lines = [
         f"{raw.source}: {len(raw.points)} points, {len(raw.cells)} tetrahedra, {n_triangles} triangles",
-        f"from ({low}) to ({high}) in the unit of the file",
+        f"from ({low}) to ({high}) {'mm' if raw.ours else 'in the unit of the file'}",
         f"surfaces: {raw.inventory()}",
     ]
     lines += [f"left out: {', '.join(sorted(found.others))}"] if found.others else []
@@ -142,7 +148,7 @@ def _range(values: np.ndarray) -> str:
     """What a field is: its tags where they are few, else its components and their range."""
     different = np.unique(values) if values.ndim == 1 else values[:0]
     if 0 < len(different) <= 20 and (np.nan_to_num(different) % 1 == 0).all():
-        return ", ".join(f"{value:.20g}" for value in different)
+        return ", ".join(map(str, np.unique(integers(different)).tolist()))
     kind = "vectors" if values.shape[1:] == (3,) else "numbers" if values.ndim == 1 else f"rows of {values.shape[1]}"
     return f"{kind} from {values.min():.4g} to {values.max():.4g}" if values.size else "empty"
 

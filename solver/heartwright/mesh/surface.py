@@ -138,6 +138,12 @@ def loops(edges: np.ndarray) -> list[np.ndarray]:
     return sorted(found, key=lambda loop: (-len(loop), int(loop.min())))
 
 
+def rims(triangles: np.ndarray) -> list[np.ndarray]:
+    """The loops along the open edges of an oriented surface, whatever the order of its triangles."""
+    edges = rim_edges(triangles)
+    return loops(edges[np.lexsort(edges.T)])
+
+
 def flux(points: np.ndarray, triangles: np.ndarray, apex: np.ndarray) -> float:
     """1/3 ∫ (x - apex)·n dA over oriented triangles: the volume of the cone from `apex` over them, in mm³ = uL."""
     a, b, c = (points[triangles[:, i]] - apex for i in range(3))
@@ -162,7 +168,7 @@ def enclosed_volume(points: np.ndarray, triangles: np.ndarray) -> float:
     The rims run as the lids need them only for triangles pointing out of the volume; for tissue-outward triangles of
     an endocardium (which point into the cavity) the result is minus the volume of the cavity.
     """
-    rims = [points[loop[::-1]] for loop in loops(rim_edges(triangles))]
-    if not rims:
+    lines = [points[loop[::-1]] for loop in rims(triangles)]
+    if not lines:
         return flux(points, triangles, points[triangles.ravel()].mean(axis=0))
-    return flux(points, triangles, rims[0].mean(axis=0)) + lids(rims)
+    return flux(points, triangles, lines[0].mean(axis=0)) + lids(lines)

@@ -36,19 +36,23 @@ static inline real phi1(real z) {
   return (1 - z * sixth) / (1 - z * (two_thirds - z * sixth));
 }
 
+// Unless told so, gcc converts between double and single precision one by one
 static inline void load(const double *y, long ld, real *s) {
   for (int i = 0; i < STATES; i++)
+#pragma omp simd
     for (int l = 0; l < W; l++) s[i * W + l] = y[ROW[i] * ld + l];
 }
 
 static inline void add(const real *change, long ld, double *y) {
   for (int i = 0; i < STATES; i++)
+#pragma omp simd
     for (int l = 0; l < W; l++) y[ROW[i] * ld + l] += change[i * W + l];
 }
 
 // Inputs run linearly from x0 to x1 over the whole step; theta in [0, 1] is the place in it.
 static inline void inputs(const double *x0, const double *x1, long ld, double theta, real *x) {
   for (int i = 0; i < INPUTS; i++)
+#pragma omp simd
     for (int l = 0; l < W; l++) x[i * W + l] = x0[i * ld + l] + theta * (x1[i * ld + l] - x0[i * ld + l]);
 }
 """
@@ -70,16 +74,14 @@ static inline void advance(const real *y, const real *m, const real *f, const re
 RUSH_LARSEN = (
     ADVANCE
     + r"""
-static void substep(double *lanes, const double *x0, const double *x1, long ld, double t, double h, double u,
-                    double du, const real *const *tables) {
-  ARRAY(real, y, STATES); ARRAY(real, x, INPUTS); ARRAY(real, c, WIDTH);
-  ARRAY(real, f, STATES); ARRAY(real, a, STATES); ARRAY(real, change, STATES);
+static void increment(const double *lanes, const double *x0, const double *x1, long ld, double t, double h, double u,
+                      double du, const real *const *tables, real *change) {
+  ARRAY(real, y, STATES); ARRAY(real, x, INPUTS); ARRAY(real, c, WIDTH); ARRAY(real, f, STATES); ARRAY(real, a, STATES);
   load(lanes, ld, y);
   inputs(x0, x1, ld, u, x);
   lookup(y, tables[0], c);
   rates(y, x, c, h, t, f, a);
   advance(y, y, f, a, h, change);
-  add(change, ld, lanes);
 }
 """
 )
@@ -88,10 +90,10 @@ static void substep(double *lanes, const double *x0, const double *x1, long ld, 
 RUSH_LARSEN_2 = (
     ADVANCE
     + r"""
-static void substep(double *lanes, const double *x0, const double *x1, long ld, double t, double h, double u,
-                    double du, const real *const *tables) {
+static void increment(const double *lanes, const double *x0, const double *x1, long ld, double t, double h, double u,
+                      double du, const real *const *tables, real *change) {
   ARRAY(real, y, STATES); ARRAY(real, m, STATES); ARRAY(real, x, INPUTS); ARRAY(real, c, WIDTH);
-  ARRAY(real, f, STATES); ARRAY(real, a, STATES); ARRAY(real, change, STATES);
+  ARRAY(real, f, STATES); ARRAY(real, a, STATES);
   load(lanes, ld, y);
   inputs(x0, x1, ld, u, x);
   lookup(y, tables[0], c);
@@ -102,7 +104,6 @@ static void substep(double *lanes, const double *x0, const double *x1, long ld, 
   lookup(m, tables[1], c);
   rates(m, x, c, h, t + h / 2, f, a);
   advance(y, m, f, a, h, change);
-  add(change, ld, lanes);
 }
 """
 )
@@ -116,10 +117,9 @@ static inline void stage(const real *y, const real *f, real h, real *m, real *su
   }
 }
 
-static void substep(double *lanes, const double *x0, const double *x1, long ld, double t, double h, double u,
-                    double du, const real *const *tables) {
-  ARRAY(real, y, STATES); ARRAY(real, m, STATES); ARRAY(real, x, INPUTS);
-  ARRAY(real, f, STATES); ARRAY(real, none, 0); ARRAY(real, sum, STATES);
+static void increment(const double *lanes, const double *x0, const double *x1, long ld, double t, double h, double u,
+                      double du, const real *const *tables, real *sum) {
+  ARRAY(real, y, STATES); ARRAY(real, m, STATES); ARRAY(real, x, INPUTS); ARRAY(real, f, STATES); ARRAY(real, none, 0);
   for (int i = 0; i < STATES * W; i++) sum[i] = 0;
   load(lanes, ld, y);
   inputs(x0, x1, ld, u, x);
@@ -133,12 +133,18 @@ static void substep(double *lanes, const double *x0, const double *x1, long ld, 
   inputs(x0, x1, ld, u + du, x);
   rates(m, x, none, h, t + h, f, none);
   stage(y, f, 0, m, sum, h / 6);
-  add(sum, ld, lanes);
 }
 """
 
 # All substeps of a block are taken before the next block: its states stay in the first-level cache.
 ENTRIES = r"""
+static void substep(double *lanes, const double *x0, const double *x1, long ld, double t, double h, double u,
+                    double du, const real *const *tables) {
+  ARRAY(real, change, STATES);
+  increment(lanes, x0, x1, ld, t, h, u, du, tables, change);
+  add(change, ld, lanes);
+}
+
 EXPORT void heartwright_step(double *y, const double *x0, const double *x1, long n, long ld, double t, double dt,
                              long substeps, const real *const *tables) {
   const double h = dt / substeps, du = 1.0 / substeps;
@@ -146,32 +152,53 @@ EXPORT void heartwright_step(double *y, const double *x0, const double *x1, long
     for (long k = 0; k < substeps; k++) substep(y + b, x0 + b, x1 + b, ld, t + k * h, h, k * du, du, tables);
 }
 
-// One step, and once more in two halves for the lanes whose state `watched` changed by more than `most`. Each lane has
+// Lanes that step twice, gathered from everywhere until they fill a block
+typedef struct {
+  __attribute__((aligned(64))) double y[(STATES + 1) * W], x0[(INPUTS + 1) * W], x1[(INPUTS + 1) * W];
+  long lane[W];
+  int count;
+} Fast;
+
+static void take(Fast *fast, const double *y, const double *x0, const double *x1, long ld, long lane) {
+  const int l = fast->count++;
+  fast->lane[l] = lane;
+  for (int i = 0; i < STATES; i++) fast->y[i * W + l] = y[i * ld + lane];
+  for (int i = 0; i < INPUTS; i++) {
+    fast->x0[i * W + l] = x0[i * ld + lane];
+    fast->x1[i * W + l] = x1[i * ld + lane];
+  }
+}
+
+static void step_in_halves(Fast *fast, double *y, long ld, double t, double h, const real *const *halves) {
+  const int count = fast->count;
+  if (!count) return;
+  while (fast->count < W) take(fast, fast->y, fast->x0, fast->x1, W, 0);
+  substep(fast->y, fast->x0, fast->x1, W, t, h / 2, 0, 0.5, halves);
+  substep(fast->y, fast->x0, fast->x1, W, t + h / 2, h / 2, 0.5, 0.5, halves);
+  for (int i = 0; i < STATES; i++)
+    for (int l = 0; l < count; l++) y[i * ld + fast->lane[l]] = fast->y[i * W + l];
+  fast->count = 0;
+}
+
+// One step, in two halves for the lanes whose state in row `watched` would change by more than `most`. Each lane has
 // what it would have alone.
 EXPORT void heartwright_watched_step(double *y, const double *x0, const double *x1, long n, long ld, double t, double h,
                                      long watched, double most, const real *const *tables, const real *const *halves) {
-  ARRAY(double, s, STATES);
+  ARRAY(real, change, STATES);
+  int position = 0;
+  while (ROW[position] != watched) position++;
+  Fast fast = {.count = 0};
   for (long b = 0; b < n; b += W) {
-    for (int i = 0; i < STATES; i++)
-      for (int l = 0; l < W; l++) s[i * W + l] = y[i * ld + b + l];
-    substep(y + b, x0 + b, x1 + b, ld, t, h, 0, 1, tables);
-    int fast = 0, moved[W];
-    for (int l = 0; l < W; l++) {
-      moved[l] = fabs(y[watched * ld + b + l] - s[watched * W + l]) > most;
-      fast |= moved[l];
-    }
-    if (!fast) continue;
-    ARRAY(double, u0, INPUTS); ARRAY(double, u1, INPUTS);
-    for (int i = 0; i < INPUTS; i++)
-      for (int l = 0; l < W; l++) {
-        u0[i * W + l] = x0[i * ld + b + l];
-        u1[i * W + l] = x1[i * ld + b + l];
+    increment(y + b, x0 + b, x1 + b, ld, t, h, 0, 1, tables, change);
+    for (int l = 0; l < W; l++)
+      if (fabs((double)change[position * W + l]) > most) {
+        take(&fast, y, x0, x1, ld, b + l);
+        for (int i = 0; i < STATES; i++) change[i * W + l] = 0;
+        if (fast.count == W) step_in_halves(&fast, y, ld, t, h, halves);
       }
-    substep(s, u0, u1, W, t, h / 2, 0, 0.5, halves);
-    substep(s, u0, u1, W, t + h / 2, h / 2, 0.5, 0.5, halves);
-    for (int i = 0; i < STATES; i++)
-      for (int l = 0; l < W; l++) y[i * ld + b + l] = moved[l] ? s[i * W + l] : y[i * ld + b + l];
+    add(change, ld, y + b);
   }
+  step_in_halves(&fast, y, ld, t, h, halves);
 }
 
 EXPORT void heartwright_outputs(const double *y, const double *x, long n, long ld, double t, double *out) {

@@ -38,19 +38,21 @@ def of_last_beat(series: Series, period: float) -> dict[str, Metric]:
     return found
 
 
-def qrs(times: np.ndarray, leads: np.ndarray, fraction: float = 0.1, longest: float = 250.0) -> tuple[float, float]:
+def qrs(times: np.ndarray, leads: np.ndarray, fraction: float = 0.05, pause: float = 60.0) -> tuple[float, float]:
     """Begin and duration [ms] of the QRS complex in leads (n_times, n_leads) over one cycle.
 
-    From the first to the last time, at most `longest` apart, at which the slope of the ECG (root mean square over the
-    leads) exceeds `fraction` of its greatest value; nan for a silent ECG.
+    The times around the steepest one at which the slope of the ECG (root mean square over the leads) exceeds `fraction`
+    of its greatest value, with no pauses longer than `pause` [ms], as before the T wave; nan for a silent ECG.
     """
     if len(times) < 3:
         return float("nan"), float("nan")
     slope = np.sqrt(np.mean(np.gradient(leads, times, axis=0) ** 2, axis=1))
-    steep = times[slope > fraction * slope.max(initial=0.0)]
+    steep = np.flatnonzero(slope > fraction * slope.max(initial=0.0))
     if len(steep) == 0:
         return float("nan"), float("nan")
-    return float(steep[0]), float(steep[steep <= steep[0] + longest][-1] - steep[0])
+    waves = np.split(steep, np.flatnonzero(np.diff(times[steep]) > pause) + 1)
+    first, last = times[next(wave for wave in waves if slope.argmax() in wave)][[0, -1]]
+    return float(first), float(last - first)
 
 
 def t_wave(times: np.ndarray, leads: np.ndarray) -> tuple[float, float]:

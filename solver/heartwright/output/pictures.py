@@ -162,10 +162,15 @@ def cut_open(heart):
 
 
 def look(plotter, heart, angle: float, title: str) -> None:
-    """A view from `angle` degrees about the long axis, from the right over anterior, a little from above."""
-    away = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle)), 0.35])
+    """A view of the heart from an angle, under a title."""
     plotter.add_text(title, font_size=11, color="black")
-    plotter.camera_position = [np.array(heart.center) + 4.0 * heart.length * away, heart.center, (0.0, 0.0, 1.0)]
+    aim(plotter, np.array(heart.center), heart.length, angle)
+
+
+def aim(plotter, centre: np.ndarray, length: float, angle: float) -> None:
+    """Look at `centre` from `angle` degrees about the long axis, from the right over anterior, a little from above."""
+    away = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle)), 0.35])
+    plotter.camera_position = [centre + 4.0 * length * away, centre, (0.0, 0.0, 1.0)]
     plotter.camera.view_angle = 12.5
 
 

@@ -9,13 +9,24 @@ from heartwright.units import Time
 
 Every = Annotated[Time, Field(gt=0)]
 FieldName = Literal[
-    "v", "phi_e", "calcium", "activation", "repolarisation", "apd90", "phase", "cycle_length", "u", "active_tension"
+    "v",
+    "phi_e",
+    "calcium",
+    "activation",
+    "repolarisation",
+    "apd90",
+    "conduction_velocity",
+    "phase",
+    "cycle_length",
+    "u",
+    "active_tension",
 ]
 
 
 class FieldsSpec(Spec):
     """Nodal fields for ParaView: v and, of the bidomain, phi_e [mV], calcium [mM], activation, repolarisation and
-    apd90 [ms], phase (0 at the upstroke, 2 pi a cycle later), cycle_length [ms], u [mm], active_tension [kPa]."""
+    apd90 [ms], conduction_velocity [mm/ms], phase (0 at the upstroke, 2 pi a cycle later), cycle_length [ms], u [mm],
+    active_tension [kPa]."""
 
     every: Every = "10 ms"
     of: tuple[FieldName, ...] = ("v", "u", "activation", "active_tension")

@@ -56,6 +56,7 @@ def contradictions(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
         yield from _loose_boundaries(scenario.mechanics)
     yield from _unknown_models(scenario)
     yield from _unknown_places(scenario)
+    yield from _fields_not_kept(scenario)
 
 
 def _fields_of_nothing(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
@@ -146,6 +147,16 @@ def _unknown_places(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
         if isinstance(where, WhereRegion) and known:
             for name in sorted(set(where.region) - regions):
                 yield path, f"the mesh has no region '{name}'; it has: {', '.join(sorted(regions)) or 'none'}"
+
+
+def _fields_not_kept(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
+    """Scales by fields that `mesh.fields` does not name."""
+    kept = scenario.mesh.fields
+    for i, cells in enumerate(scenario.electrophysiology.cells if scenario.electrophysiology else []):
+        for k, scale in enumerate(cells.scales):
+            if scale.type == "field" and scale.field not in kept:
+                path = ("electrophysiology", "cells", i, "scales", k, "field")
+                yield path, f"mesh.fields does not keep '{scale.field}'; it names: {', '.join(kept) or 'none'}"
 
 
 def _named_surfaces(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:

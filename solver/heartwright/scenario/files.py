@@ -14,7 +14,7 @@ def is_file(path: KeyPath, value: Any) -> bool:
     """Whether a value names an input file."""
     return isinstance(value, str) and (
         path[:2] in (("mesh", "file"), ("mesh", "also"))
-        or path == ("electrophysiology", "purkinje", "tree", "file")
+        or path in (("electrophysiology", "purkinje", "tree", "file"), ("electrophysiology", "ecg", "file"))
         or (path[-1:] == ("model",) and value.endswith(".mmt"))
     )
 
@@ -37,10 +37,10 @@ def models(scenario: Scenario) -> list[str]:
 
 
 def inputs(scenario: Scenario) -> list[Path]:
-    """The files a scenario is computed from: its mesh and network, and models that are not Heartwright's own."""
-    purkinje = scenario.electrophysiology.purkinje
+    """The files a scenario is computed from: mesh, network, electrodes, and models that are not Heartwright's own."""
+    purkinje, ecg = scenario.electrophysiology.purkinje, scenario.electrophysiology.ecg
     network = purkinje.tree.file if purkinje and purkinje.tree.type == "file" else None
-    meshes = [name for name in (scenario.mesh.file, *scenario.mesh.also, network) if name]
+    meshes = [name for name in (scenario.mesh.file, *scenario.mesh.also, network, ecg and ecg.file) if name]
     files = [name for name in models(scenario) if name.endswith(".mmt")]
     return [Path(name) for name in dict.fromkeys([*meshes, *files])]
 

@@ -87,7 +87,7 @@ def _set(tree: Node, text: str) -> Node:
 
 
 def _paths_of_files(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
-    """Every value that names an input file: the mesh, a network, and models given as a file instead of by name."""
+    """Every value that names an input file: mesh, network, electrodes, models that are files."""
     if isinstance(node.value, dict):
         for key, child in node.value.items():
             yield from _paths_of_files(child, (*path, key))

@@ -37,8 +37,8 @@ class Growth:
 
     Every branch that has grown to its length sprouts two, `branch_angle` to either side. Each segment turns away from
     the nearest branch that is not kin (itself, its parent, its sibling), d = d + repulsion ∇distance; a branch ends
-    where a stranger is nearer than `clearance`, or at the rim of the surface. Unlike there, all branches of a
-    generation grow side by side, a segment at a time.
+    where a stranger is nearer than `clearance`, or above `height`. Unlike there, all branches of a generation grow side
+    by side, a segment at a time.
     """
 
     def __init__(self, spec: GrownTree, root: np.ndarray):
@@ -92,7 +92,7 @@ class Growth:
             there, triangle, ahead, lost = surface.walk(here, tips.triangle, tips.direction, self.spec.segment)
             near, away = self._strangers(there, tips.branch)
             direction = _tangent(ahead + self.spec.repulsion * away, surface.normals[triangle])
-            free = ~lost & (near >= self.spec.clearance)
+            free = ~lost & (near >= self.spec.clearance) & (surface.height[triangle] <= self.spec.height)
             tips = self._extended(tips.only(free), there[free], triangle[free], direction[free])
             long = tips.remaining <= 0
             grown.append(tips.only(long))

@@ -8,10 +8,13 @@ CROSSINGS = 100  # triangles that one segment may cross
 
 
 class Surface:
-    """A triangulated surface: points (n, 3) in mm, triangles (m, 3) whose normals point out of the tissue."""
+    """A triangulated surface: points (n, 3) in mm, triangles (m, 3) whose normals point out of the tissue.
 
-    def __init__(self, points: np.ndarray, triangles: np.ndarray):
-        self.corners = points[triangles]
+    height: (m,) of the triangles, 0 at the apex and 1 at the base; `heights` (n,) are those of the points.
+    """
+
+    def __init__(self, points: np.ndarray, triangles: np.ndarray, heights: np.ndarray):
+        self.corners, self.height = points[triangles], heights[triangles].mean(axis=1)
         sides = np.roll(self.corners, -1, axis=1) - self.corners
         self.normals = _unit(np.cross(sides[:, 0], sides[:, 1]))
         self._along = _unit(sides)  # (m, 3, 3): of the sides from corner i to the next
@@ -76,14 +79,15 @@ class Surface:
 def gathered(geometry: Geometry, name: str) -> Surface:
     """A named surface of the mesh, whole and in the same order on every rank. Collective."""
     local = geometry.local_triangles(name)
-    parts = geometry.comm.allgather((geometry.input_vertex[local], geometry.points[local]))
-    vertices, corners = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    apicobasal = geometry.coordinates.apicobasal
+    parts = geometry.comm.allgather((geometry.input_vertex[local], geometry.points[local], apicobasal[local]))
+    vertices, corners, heights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     _, first, triangles = np.unique(vertices, return_index=True, return_inverse=True)
     triangles = triangles.reshape(-1, 3)
     # as distributed, a triangle may begin with any of its corners
     turn = (np.argmin(triangles, axis=1)[:, None] + np.arange(3)) % 3
     triangles = np.take_along_axis(triangles, turn, axis=1)
-    return Surface(corners.reshape(-1, 3)[first], triangles[np.lexsort(triangles.T)])
+    return Surface(corners.reshape(-1, 3)[first], triangles[np.lexsort(triangles.T)], heights.ravel()[first])
 
 
 def _neighbours(triangles: np.ndarray) -> np.ndarray:

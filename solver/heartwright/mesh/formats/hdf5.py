@@ -29,13 +29,15 @@ def opened(path: Path) -> Iterator[h5py.File]:
         yield file
 
 
-def dataset(file: h5py.File, name: str) -> np.ndarray:
-    """The numbers of a dataset, read once it is known to lie inside the file and to fit into it; ValueError if not."""
+def dataset(file: h5py.File, name: str, rows: slice | tuple[()] = ()) -> np.ndarray:
+    """The numbers of a dataset, or of some of its rows, read once it is known to lie inside the file and to fit into
+    it; ValueError if not.
+    """
     node = file
     for part in name.strip("/").split("/"):
         _refuse_link(node, part)
         node = node[part]
-    return _numbers(file, node)
+    return _numbers(file, node, rows)
 
 
 def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
@@ -67,7 +69,7 @@ def _refuse_link(group: h5py.Group, key: str) -> None:
         raise ValueError(f"'{key}' is a symbolic link; refused")
 
 
-def _numbers(file: h5py.File, node: h5py.Dataset | h5py.Group) -> np.ndarray:
+def _numbers(file: h5py.File, node: h5py.Dataset | h5py.Group, rows: slice | tuple[()]) -> np.ndarray:
     if not isinstance(node, h5py.Dataset):
         raise ValueError(f"'{node.name}' is a group, not a dataset")
     if node.external or node.is_virtual:
@@ -82,6 +84,6 @@ def _numbers(file: h5py.File, node: h5py.Dataset | h5py.Group) -> np.ndarray:
     if size > EXPANSION * held:
         raise ValueError(f"'{node.name}' declares {size / 1e9:.3g} GB in a file of {held / 1e3:.3g} kB; refused")
     try:
-        return node[()]
+        return node[rows]
     except (OSError, RuntimeError) as reason:
         raise ValueError(f"'{node.name}' cannot be read: {reason}") from None

@@ -1,4 +1,7 @@
-"""TetGen: `.node` and `.ele`, with tagged triangles in `.face` where there is one, and surfaces as `.smesh`."""
+"""TetGen: `.node` and `.ele`, with tagged triangles in `.face` or `.sur` where there is one, and surfaces as `.smesh`.
+
+`.sur` is no file of TetGen's own; programs beside it write surfaces so, in rows like those of `.face`.
+"""
 
 from pathlib import Path
 
@@ -7,22 +10,29 @@ import numpy as np
 from heartwright.mesh.formats.contents import Contents
 from heartwright.mesh.formats.text import numbers
 
+TRIANGLES = (".face", ".sur")
+
 
 def read(path: Path) -> Contents:
-    """The mesh of which `path` is one file; corners are counted from 0 or 1 as the first node is."""
+    """The mesh of which `path` is one file; corners are counted from 0 or 1 as the first node is.
+
+    Of triangles alone, given by their own file, there need not be tetrahedra.
+    """
     if path.suffix.lower() == ".smesh":
         return _surface(path)
     nodes = _nodes(path)
     first = int(nodes[0, 0]) if len(nodes) else 0
     contents = Contents(nodes[:, 1:4])
-    head, rows = _table(path.with_suffix(".ele"), lambda head: 1 + head[1] + sum(head[2:3]))
-    tagged = len(head) > 2 and head[2] > 0
-    data = {"tags": rows[:, 1 + head[1]].astype(np.int64)} if tagged else {}
-    contents.add("tetra", rows[:, 1:5].astype(np.int64) - first, data)
-    if path.with_suffix(".face").is_file():
-        head, rows = _table(path.with_suffix(".face"), lambda head: 4 + sum(head[1:2]))
-        data = {"tags": rows[:, 4].astype(np.int64)} if rows.shape[1] > 4 else {}
-        contents.add("triangle", rows[:, 1:4].astype(np.int64) - first, data)
+    if path.with_suffix(".ele").is_file() or path.suffix.lower() not in TRIANGLES:
+        head, rows = _table(path.with_suffix(".ele"), lambda head: 1 + head[1] + sum(head[2:3]))
+        tagged = len(head) > 2 and head[2] > 0
+        data = {"tags": rows[:, 1 + head[1]].astype(np.int64)} if tagged else {}
+        contents.add("tetra", rows[:, 1:5].astype(np.int64) - first, data)
+    for triangles in map(path.with_suffix, TRIANGLES):
+        if triangles.is_file():
+            _, rows = _table(triangles, lambda head: 4 + sum(head[1:2]))
+            data = {"tags": rows[:, 4].astype(np.int64)} if rows.shape[1] > 4 else {}
+            contents.add("triangle", rows[:, 1:4].astype(np.int64) - first, data)
     return contents
 
 
