@@ -34,13 +34,15 @@ PRESETS: dict[str, dict[str, object]] = {
     | {"fieldsplit_1_pc_hypre_boomeramg_agg_nl": 1},
     # Tangents of the solid, symmetric (or nearly, inside a modified Newton): MUMPS, factored once and reused while it
     # converges well. It may take 60 % more memory than it estimates: with its own 20 % large hearts fail now and then.
-    # ScaLAPACK at the root of the elimination tree costs four ranks a fifth of the factorisation and of every solve.
+    # ScaLAPACK at the root of the elimination tree, and right-hand sides that are gathered on one rank, would cost four
+    # ranks a fifth of every factorisation and solve.
     "ldl": {
         "ksp_type": "preonly",
         "pc_type": "cholesky",
         "pc_factor_mat_solver_type": "mumps",
         "mat_mumps_icntl_14": 60,
         "mat_mumps_icntl_13": 1,
+        "mat_mumps_icntl_20": 10,
     },
     # The same tangents where factors would not fit: smoothed aggregation that knows the rigid motions (Vanek, Mandel
     # and Brezina 1996, doi:10.1007/BF02238511). FGMRES stops by the true residual.
