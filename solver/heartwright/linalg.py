@@ -34,15 +34,13 @@ PRESETS: dict[str, dict[str, object]] = {
     | {"fieldsplit_1_pc_hypre_boomeramg_agg_nl": 1},
     # Tangents of the solid, symmetric (or nearly, inside a modified Newton): MUMPS, factored once and reused while it
     # converges well. It may take 60 % more memory than it estimates: with its own 20 % large hearts fail now and then.
-    # ScaLAPACK at the root of the elimination tree, and right-hand sides that are gathered on one rank, would cost four
-    # ranks a fifth of every factorisation and solve.
+    # ScaLAPACK at the root of the elimination tree would cost four ranks a fifth of every factorisation.
     "ldl": {
         "ksp_type": "preonly",
         "pc_type": "cholesky",
         "pc_factor_mat_solver_type": "mumps",
         "mat_mumps_icntl_14": 60,
         "mat_mumps_icntl_13": 1,
-        "mat_mumps_icntl_20": 10,
     },
     # The same tangents where factors would not fit: smoothed aggregation that knows the rigid motions (Vanek, Mandel
     # and Brezina 1996, doi:10.1007/BF02238511). FGMRES stops by the true residual.
@@ -215,6 +213,7 @@ class LaggedNewton:
 
     SLOW = 0.6  # a slower rate pays for a new factorisation
     STILL = 1e-2  # of the bound on increments: then the residual is what round-off leaves of it in very stiff elements
+    SEEN = 0.1  # of the bounds, within which no further increment is needed
     SHORTEST = 1 / 64  # of an increment, when only a part of it is admissible
 
     def __init__(self, K: PETSc.Mat, r: PETSc.Vec, borders: int, preset: str, equation: str, memory: int = 5):
@@ -239,7 +238,14 @@ class LaggedNewton:
         for k in range(1, max_it + 1):
             problem.residual(self.r)
             norm, held = self.r.norm(), np.abs(border[0]).max(initial=0.0) <= constraint
-            if full and held and norm <= residual and self._left(previous, norm / before) <= increment:
+            if not np.isfinite(norm):
+                raise self._failed(problem, "forces are not finite")
+            if (
+                full
+                and held
+                and norm <= self.SEEN * residual
+                and self._left(previous, norm / before) <= self.SEEN * increment
+            ):
                 return k - 1
             fresh = self.stale
             if self.stale:
@@ -290,10 +296,7 @@ class LaggedNewton:
         problem.tangent()
         pc = self.linear.renew()
         if pc.getFailedReason():
-            finite = np.isfinite(self.r.norm())
-            raise self._failed(
-                problem, f"factorisation failed{_mumps_report(pc)}" if finite else "forces are not finite"
-            )
+            raise self._failed(problem, f"factorisation failed{_mumps_report(pc)}")
         for row, z in zip(C, self.Z, strict=True):
             self.linear.solve(row, z)
         self.mixing.forget()

@@ -11,7 +11,6 @@ from heartwright.mechanics.energy import Energy
 from heartwright.mechanics.passive import NeoHooke, volumetric
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Fixed, MechanicsSpec, Robin
-from heartwright.mechanics.wall import bind
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.where import FibresConstant
 
@@ -42,9 +41,9 @@ def wanted(geometry: Geometry):
 def force(geometry: Geometry, element: str):
     """The body force -Div P(u) that holds the cube in that shape; where q is an unknown, U = κ/2 (J - 1)²."""
     F = ufl.variable(ufl.Identity(3) + ufl.grad(wanted(geometry)))
-    law, kappa, J = bind(SPEC.passive, geometry.mesh), fem.Constant(geometry.mesh, SPEC.bulk_modulus), ufl.det(F)
+    kappa, J = fem.Constant(geometry.mesh, SPEC.bulk_modulus), ufl.det(F)
     U = volumetric(J, kappa) if element == "P2" else kappa / 2 * (J - 1) ** 2
-    return -ufl.div(ufl.diff(law.psi(F.T * F, None, None, None) + U, F))
+    return -ufl.div(ufl.diff(SPEC.passive.psi(F.T * F, None, None, None) + U, F))
 
 
 def errors(n: int, element: str) -> np.ndarray:

@@ -213,7 +213,7 @@ def test_a_step_that_cannot_be_solved_ends_with_65_and_a_checkpoint(ranks, tmp_p
 STATES = {  # of each part, and what is said of it
     "tissue": ("v", "transmembrane potential: it left the range of +-1000 mV"),
     "contraction": ("y", "active tension: it is not finite"),
-    "solid": ("u0", "solid: forces are not finite"),
+    "solid": ("slack", "solid: forces are not finite"),
     "circulation": ("y", "circulation: no finite volumes"),
 }
 

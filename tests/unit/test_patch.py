@@ -30,7 +30,7 @@ def test_a_homogeneous_deformation_of_the_surface_is_that_of_the_inside(geometry
     """Equal fibres everywhere: the stress is the same at all points, so any mesh bears it without error."""
     spec = MechanicsSpec(passive=law, element=element, viscosity=0.0, bulk_modulus=50.0, boundaries=HELD)
     solid = Solid(geometry, spec, FibresConstant(), {}, 1.0)
-    wall, u = solid.wall, solid.wall.u0.x.array.reshape(-1, 3)
+    wall, u = solid.wall, solid.wall.u.x.array.reshape(-1, 3)
     exact = wall.V.tabulate_dof_coordinates() @ H.T
     surface = np.isin(np.arange(len(u)), fixed_nodes(geometry, HELD, wall.V))
     assert 0 < surface.sum() < len(u)
