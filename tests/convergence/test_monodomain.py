@@ -98,17 +98,18 @@ def test_diffusion_is_second_order_in_time():
     assert orders == pytest.approx(2.0, abs=0.15)
 
 
+@pytest.mark.parametrize(("precision", "lost"), [("double", 1e-14), ("single", 6e-8)])  # 2^-24 of what has moved
 @pytest.mark.parametrize("lumped", LUMPED.values(), ids=LUMPED)
-def test_diffusion_keeps_the_charge(lumped):
+def test_diffusion_keeps_the_charge(lumped, precision, lost):
     geometry = box(SIZE, 0.25)
     v = diffuse(geometry, 0.05, 20)
     v.x.array[:] += 1.0
     before, old = fem.assemble_scalar(fem.form(v * geometry.dx)), v.x.array.copy()
-    Diffusion(geometry.V1, SIGMA, CAPACITY, lumped, 1e-12, Stopwatch()).step(0.0, 0.05, v)
+    Diffusion(geometry.V1, SIGMA, CAPACITY, lumped, 1e-12, Stopwatch(), precision).step(0.0, 0.05, v)
     after = fem.assemble_scalar(fem.form(v * geometry.dx))
     v.x.array[:] = np.abs(v.x.array - old)
     moved = fem.assemble_scalar(fem.form(v * geometry.dx))
-    assert after == pytest.approx(before, abs=6e-8 * moved)  # increments are single precision, 2^-24 of themselves
+    assert after == pytest.approx(before, rel=1e-12, abs=lost * moved)
 
 
 def test_splitting_is_second_order(tmp_path, monkeypatch):

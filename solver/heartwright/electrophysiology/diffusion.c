@@ -1,25 +1,28 @@
 // Conjugate gradients for the matrix scaled to a diagonal of ones, one pass over memory for all that can be done in it.
 // Rows are those this rank owns, in slices of W (see slices.py); columns are local nodes, ghosts included. Functions that
-// return a number return this rank's share of a dot product. Memory is what limits it, so all that multiplies an
-// increment of the potential is a float: a relative error of 1e-7.
+// return a number return this rank's share of a dot product. Memory is what limits it, so the entries of the matrix, which
+// multiply an increment of the potential, are floats: a relative error of 1e-7. Before this text stands what `real` is.
 
 #include <math.h>
 
 #define EXPORT __attribute__((visibility("default")))
 enum { W = 8 };
-typedef float vector __attribute__((vector_size(4 * W), aligned(4)));
+typedef float entries __attribute__((vector_size(4 * W), aligned(4)));
+typedef real vector __attribute__((vector_size(W * sizeof(real)), aligned(sizeof(real))));
 
 static inline int rows_of(int slice, int n) { return n - slice * W < W ? n - slice * W : W; }
 
 // Entry by entry: on most processors as fast as an instruction that gathers, or faster
-static inline vector gathered(const float *x, const int *at) {
+static inline vector gathered(const real *x, const int *at) {
   return (vector){x[at[0]], x[at[1]], x[at[2]], x[at[3]], x[at[4]], x[at[5]], x[at[6]], x[at[7]]};
 }
 
+static inline vector loaded(const float *A) { return __builtin_convertvector(*(const entries *)A, vector); }
+
 // A_i . x of the rows of one slice
-static inline vector products(const int *columns, const float *A, int begin, int end, const float *x) {
+static inline vector products(const int *columns, const float *A, int begin, int end, const real *x) {
   vector sum = {0};
-  for (int k = begin; k < end; k += W) sum += *(const vector *)(A + k) * gathered(x, columns + k);
+  for (int k = begin; k < end; k += W) sum += loaded(A + k) * gathered(x, columns + k);
   return sum;
 }
 
@@ -43,18 +46,18 @@ EXPORT void system_matrix(int n, const int *begin, const int *columns, const flo
 }
 
 // x = h (2 rate - earlier) / s: what the last two steps let expect of one of h
-EXPORT void guess(int n, double h, const double *s, const double *rate, const double *earlier, float *x) {
+EXPORT void guess(int n, double h, const double *s, const double *rate, const double *earlier, real *x) {
   for (int i = 0; i < n; i++) x[i] = h * (2 * rate[i] - earlier[i]) / s[i];
 }
 
 // p = r = -h s K v - A x, where K v = sum_j K_ij (v_j - v_i) as rows sum to zero: nothing where v is uniform; r . r
 EXPORT double residual(int n, const int *begin, const int *columns, const float *A, const float *K, double h,
-                       const double *s, const float *v, const float *x, float *r, float *p) {
+                       const double *s, const real *v, const real *x, real *r, real *p) {
   double square = 0;
   for (int b = 0; b * W < n; b++) {
     vector own = {0}, flux = {0};
     for (int l = 0; l < rows_of(b, n); l++) own[l] = v[b * W + l];
-    for (int k = begin[b]; k < begin[b + 1]; k += W) flux += *(const vector *)(K + k) * (gathered(v, columns + k) - own);
+    for (int k = begin[b]; k < begin[b + 1]; k += W) flux += loaded(K + k) * (gathered(v, columns + k) - own);
     const vector image = products(columns, A, begin[b], begin[b + 1], x);
     for (int l = 0; l < rows_of(b, n); l++) {
       const int i = b * W + l;
@@ -66,7 +69,7 @@ EXPORT double residual(int n, const int *begin, const int *columns, const float 
 }
 
 // q = A p; p . q
-EXPORT double curvature(int n, const int *begin, const int *columns, const float *A, const float *p, float *q) {
+EXPORT double curvature(int n, const int *begin, const int *columns, const float *A, const real *p, real *q) {
   double sum = 0;
   for (int b = 0; b * W < n; b++) {
     const vector image = products(columns, A, begin[b], begin[b + 1], p);
@@ -79,8 +82,8 @@ EXPORT double curvature(int n, const int *begin, const int *columns, const float
 }
 
 // x += alpha p, r -= alpha q; r . r
-EXPORT double advance(int n, double alpha, const float *p, const float *q, float *x, float *r) {
-  const float a = alpha;
+EXPORT double advance(int n, double alpha, const real *p, const real *q, real *x, real *r) {
+  const real a = alpha;
   double square = 0;
 #pragma omp simd reduction(+ : square)
   for (int i = 0; i < n; i++) {
@@ -92,13 +95,13 @@ EXPORT double advance(int n, double alpha, const float *p, const float *q, float
 }
 
 // p = r + beta p
-EXPORT void turn(int n, double beta, const float *r, float *p) {
-  const float b = beta;
+EXPORT void turn(int n, double beta, const real *r, real *p) {
+  const real b = beta;
   for (int i = 0; i < n; i++) p[i] = r[i] + b * p[i];
 }
 
 // v += s x, and remember its rate
-EXPORT void accept(int n, double h, const double *s, const float *x, double *rate, double *earlier, double *v) {
+EXPORT void accept(int n, double h, const double *s, const real *x, double *rate, double *earlier, double *v) {
   for (int i = 0; i < n; i++) {
     const double change = s[i] * x[i];
     v[i] += change;

@@ -35,17 +35,26 @@ def mass(mesh: dmesh.Mesh, lumped: float, u, w) -> ufl.Form:
 class Diffusion:
     """(M + dt/2 K) δ = −dt K v, then v += δ, for v in a space V of finite elements.
 
-    It is solved for δ/s, with s (M + dt/2 K) s, whose diagonal s makes one, in single precision as all that multiplies
-    an increment. M = ∫ w v dx, see `mass`, and K = ∫ ∇w·σ∇v / (χ Cm) dx are assembled once. The first
-    guess of δ is extrapolated from the two steps before, which leaves conjugate gradients a handful of iterations. They
-    stop when the error of δ, root mean square over the volume, is about `tolerance` [mV]: the same on any number of
-    ranks.
+    It is solved for δ/s, with s (M + dt/2 K) s, whose diagonal s makes one. M = ∫ w v dx, see `mass`, and K = ∫
+    ∇w·σ∇v / (χ Cm) dx are assembled once. The first guess of δ is extrapolated from the two steps before, which
+    leaves conjugate gradients a handful of iterations. They stop when the error of δ, root mean square over the
+    volume, is about `tolerance` [mV]: the same on any number of ranks.
 
     nodes: local nodes that the rows of its state are about. sigma: the conductivity tensor (UFL) in mS/mm; capacity:
-    chi Cm in uF/mm^3; lumped: the share of M that is.
+    chi Cm in uF/mm^3; lumped: the share of M that is; precision: of increments, which are 2^-24 of themselves off in
+    `single` (v itself is double).
     """
 
-    def __init__(self, V: fem.FunctionSpace, sigma, capacity: float, lumped: float, tolerance: float, watch: Stopwatch):
+    def __init__(
+        self,
+        V: fem.FunctionSpace,
+        sigma,
+        capacity: float,
+        lumped: float,
+        tolerance: float,
+        watch: Stopwatch,
+        precision: str = "double",
+    ):
         u, w, dx = ufl.TrialFunction(V), ufl.TestFunction(V), ufl.dx(domain=V.mesh)
         chi_Cm = fem.Constant(V.mesh, capacity)
         self.comm, self.n = V.mesh.comm, V.dofmap.index_map.size_local
@@ -61,11 +70,12 @@ class Diffusion:
         self.bound = tolerance * volume**0.5
         # columns reach farther than the nodes of this rank's cells: to those of the cells beyond its shared nodes
         self._scale = la.vector(M.index_map(1))
-        self._v, self._change, self._direction = (la.vector(M.index_map(1), dtype=np.float32) for _ in range(3))
-        self._residual, self._image = (np.empty(self.n, dtype=np.float32) for _ in range(2))
+        real = {"double": np.float64, "single": np.float32}[precision]
+        self._v, self._change, self._direction = (la.vector(M.index_map(1), dtype=real) for _ in range(3))
+        self._residual, self._image = (np.empty(self.n, dtype=real) for _ in range(2))
         self.rates = np.zeros((2, self.n))  # dv/dt of the last step and the one before
         self.iterations, self.steps, self.watch = 0, 0, watch
-        self._library = _library(self.comm)
+        self._library = _library(self.comm, precision)
 
     def step(self, t: float, dt: float, v: fem.Function) -> None:
         """Advance the owned values of v by dt [ms] from t. Raises SolveFailed without convergence."""
@@ -127,8 +137,9 @@ def _at(*arrays: np.ndarray) -> tuple[int, ...]:
     return tuple(array.ctypes.data for array in arrays)
 
 
-def _library(comm) -> ctypes.CDLL:
-    library = library_on(comm, SOURCE.read_text(), "diffusion")
+def _library(comm, precision: str) -> ctypes.CDLL:
+    real = {"double": "double", "single": "float"}[precision]
+    library = library_on(comm, f"typedef {real} real;\n{SOURCE.read_text()}", f"diffusion_{precision}")
     pointer, size, real = ctypes.c_void_p, ctypes.c_int, ctypes.c_double
     matrix = [size, *[pointer] * 3]
     pair = [*matrix, pointer, real]

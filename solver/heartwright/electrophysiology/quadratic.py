@@ -9,7 +9,6 @@ from heartwright.electrophysiology.diffusion import Diffusion
 from heartwright.linalg import JIT
 from heartwright.mesh.geometry import Geometry
 from heartwright.parts import State
-from heartwright.stopwatch import Stopwatch
 
 
 class Quadratic:
@@ -20,12 +19,12 @@ class Quadratic:
     mean of their parts'. Arguments as those of Diffusion.
     """
 
-    def __init__(self, geometry: Geometry, sigma, capacity: float, lumped: float, tolerance: float, watch: Stopwatch):
+    def __init__(self, geometry: Geometry, sigma, *solver):
         mesh, element_of_cell = geometry.coarser
         self._v = fem.Function(fem.functionspace(mesh, ("Lagrange", 2)))
         V = self._v.function_space
         self._node = cKDTree(geometry.points).query(V.tabulate_dof_coordinates())[1]
-        self._diffusion = Diffusion(V, _mean(geometry, sigma, element_of_cell), capacity, lumped, tolerance, watch)
+        self._diffusion = Diffusion(V, _mean(geometry, sigma, element_of_cell), *solver)
         self.nodes = self._node[: self._diffusion.n]
 
     @property

@@ -93,9 +93,9 @@ class Tissue:
             case "monodomain":
                 sigma = conductivity_tensor(conductivity_fields(geometry, spec, dt), directions)
                 self.diffusion = (
-                    Quadratic(geometry, sigma, *solver)
+                    Quadratic(geometry, sigma, *solver, spec.precision)
                     if spec.element == "P2"
-                    else Diffusion(geometry.V1, sigma, *solver)
+                    else Diffusion(geometry.V1, sigma, *solver, spec.precision)
                 )
             case "bidomain":
                 sigma, outside = (conductivity_tensor(s, directions) for s in domain_fields(geometry, spec, dt))
