@@ -108,7 +108,7 @@ def test_potential_in_a_bath_is_second_order():
         geometry = box((L + B, 2.0, 0.5), h)
         wet = Bath(where={"box": {"lower": (L, -1, -1), "upper": (9, 9, 9)}}, conductivity=bath)
         whole = spec("bidomain", EXTRACELLULAR, bath=wet)
-        tensors = (conductivity_tensor(field, AXES) for field in domain_fields(geometry, whole))
+        tensors = (conductivity_tensor(field, AXES) for field in domain_fields(geometry, whole, 0.05))
         equation = Bidomain(geometry, *tensors, 1.4, 0.0, 1e-4, Stopwatch(), muscle_of(geometry, whole))
         x, y, _ = geometry.points.T
         muscle = x < L + 1e-9
