@@ -19,7 +19,7 @@ def oscillator() -> Motion:
     """u'' = -ω² u, from u = 1 at rest; its balance is solved by `swing`."""
     field = lambda value: SimpleNamespace(x=SimpleNamespace(array=np.array([value])))  # noqa: E731
     wall = SimpleNamespace(u=field(1.0), u0=field(1.0), v=field(0.0), rate=SimpleNamespace(value=0.0))
-    wall.admissible = lambda: True
+    wall.admissible, wall.put = lambda: True, lambda: None
     return Motion(wall, Scheme())
 
 
