@@ -266,9 +266,7 @@ class ElectrophysiologySpec(Spec):
     element: Literal["P1", "P2"] = "P1"
     mass: Literal["consistent", "selective", "lumped"] = "consistent"
     tolerance: Annotated[Voltage, Field(gt=0)] = "1e-4 mV"  # of the linear solver: RMS error of v in one step
-    precision: Literal["double", "single"] = (
-        "double"  # of rates and increments; states are double
-    )
+    precision: Literal["double", "single"] = "double"  # of rates and increments; states are double
 
     @model_validator(mode="after")
     def _things_that_go_together(self) -> "ElectrophysiologySpec":
