@@ -177,7 +177,7 @@ class MechanicsSpec(Spec):
     `scales`: factors on parameters of the passive law that differ from place to place.
     `element`: P2, quadratic displacement whose change of volume the bulk modulus penalises; P2P1 (Taylor-Hood), with
     the pressure in the muscle as a linear unknown of its own, for any bulk modulus, `null` (infinite) included; P1P1,
-    the same with linear displacement, for less accuracy in far less time. There `stabilisation` keeps the pressure
+    the same with linear displacement, with fewer unknowns and less accuracy. There `stabilisation` keeps the pressure
     smooth: of the order of the muscle's stiffness in shear; too large a value lets the pressure oscillate, too small a
     one lets muscle bulge where its pressure changes within a cell.
     `prestress`: the cavity pressures (e.g. {lv: 8 mmHg, rv: 4 mmHg}) at which the mesh was imaged, and which it bears
