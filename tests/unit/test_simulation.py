@@ -265,3 +265,15 @@ def test_the_clock_counts_steps_and_never_drifts():
         clock.advance()
     assert clock.t == 1000.0 and clock.n == 10000 and clock.beat == 1
     assert clock.due(0.1) and clock.due(200.0) and not clock.due(300.0)
+
+
+def test_a_wall_with_inertia_tells_its_energies(tmp_path):
+    changes = ["time.end=3 ms", "mechanics.density=1.06 mg/mm^3"]
+    described = scenario.load(heart.scenario(tmp_path, heart.ONE_VENTRICLE), changes).resolve()
+    assert simulation.run(described, tmp_path / "run", MPI.COMM_WORLD) == DONE
+    trace = series.read(tmp_path / "run" / "series.csv")
+    assert trace["kinetic_energy"][0] == trace["dissipation"][0] == 0.0  # filled slowly
+    assert (trace["kinetic_energy"][1:] > 0).all() and (trace["dissipation"][1:] > 0).all()
+    assert (np.diff(trace["elastic_energy"]) > 0).all()  # it fills on
+    work = trace["lv_pressure"][0] * 0.13332 * (trace["lv_volume"][0] - 71.3) / 2  # mJ, from 71.3 mL along a line
+    assert trace["elastic_energy"][0] == pytest.approx(work, rel=0.2)

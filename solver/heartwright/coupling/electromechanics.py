@@ -9,6 +9,7 @@ from heartwright.body.circulation import Circulation
 from heartwright.coupling.preparation import Preparation, Row
 from heartwright.electrophysiology.tissue import Tissue
 from heartwright.mechanics.active import Contraction
+from heartwright.mechanics.energy import Energy
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.strain import Strain
 from heartwright.mechanics.stress import PERCENTILES, Stress
@@ -47,6 +48,7 @@ class Heart(Preparation):
         self.regions = known.regions(solid.geometry.comm)
         self.strain = Strain(solid.geometry, solid.u, known, self.regions)
         self.stress = Stress(solid.wall, known, self.regions)
+        self.energy = Energy(solid.wall) if solid.spec.density else None
 
     @property
     def geometry(self) -> Geometry:
@@ -103,6 +105,8 @@ class Heart(Preparation):
         made = self.contraction.makes[0]
         row[made] = (self.contraction.mean_tension(), "kPa" if made == "active_tension" else "1")
         row |= self._shape_of_the_left_ventricle()
+        if self.energy:
+            row |= self.energy.observables()
         row["cavity_error"] = (self._cavity_error(), "1")
         row["newton"] = (float(self.solid.iterations), "1")
         return row

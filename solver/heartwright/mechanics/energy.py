@@ -37,6 +37,14 @@ class Energy:
         """Collective."""
         return self._sum(self._heat)
 
+    def observables(self) -> dict[str, tuple[float, str]]:
+        """What the series say of it: name -> (value, unit). Collective."""
+        return {
+            "kinetic_energy": (1e-3 * self.kinetic(), "mJ"),
+            "elastic_energy": (1e-3 * self.elastic(), "mJ"),
+            "dissipation": (self.heat(), "mW"),
+        }
+
     def _sum(self, form: fem.Form) -> float:
         return self.comm.allreduce(fem.assemble_scalar(form))
 
