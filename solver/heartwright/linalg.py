@@ -233,19 +233,15 @@ class LaggedNewton:
         r counts as seen at the end where the rate alone does not promise it: seeing it costs less than an increment.
         Returns the number of iterations; SolveFailed when it diverges, leaves the admissible set, or takes too many.
         """
-        border, previous, before, full = problem.border(), None, np.inf, False
+        border, previous, before, held = problem.border(), None, np.inf, False
         self.mixing.begin()
         for k in range(1, max_it + 1):
             problem.residual(self.r)
-            norm, held = self.r.norm(), np.abs(border[0]).max(initial=0.0) <= constraint
+            norm = self.r.norm()
             if not np.isfinite(norm):
                 raise self._failed(problem, "forces are not finite")
-            if (
-                full
-                and held
-                and norm <= self.SEEN * residual
-                and self._left(previous, norm / before) <= self.SEEN * increment
-            ):
+            left = _left(previous, self._slowest(norm / before)) if held else np.inf
+            if norm <= self.SEEN * residual and left <= self.SEEN * increment:
                 return k - 1
             fresh = self.stale
             if self.stale:
@@ -261,21 +257,17 @@ class LaggedNewton:
             full = self._advance(problem, dp)
             self.iterations += 1
             border = problem.border()
-            rate = max(self.rate, 0.1 if previous else self.SLOW)  # what is not measured is taken to be bad
-            if (
-                full
-                and self._left(size, rate) <= increment
-                and (norm * rate <= residual or size <= self.STILL * increment)
-                and np.abs(border[0]).max(initial=0.0) <= constraint
-            ):
+            held = full and np.abs(border[0]).max(initial=0.0) <= constraint
+            rate = self._slowest(0.0 if previous else self.SLOW)  # what is not measured is taken to be bad
+            small = norm * rate <= residual or size <= self.STILL * increment
+            if held and small and _left(size, rate) <= increment:
                 return k
             previous, before = size, norm
         raise self._failed(problem, f"no convergence in {max_it} iterations (increment {size:.2g} mm)")
 
-    def _left(self, size: float, rate: float) -> float:
-        """What an increment of this size leaves of the error where increments shrink at `rate`, or as last seen."""
-        rate = max(rate, self.rate, 0.1)
-        return size * rate / max(1 - rate, 0.1)
+    def _slowest(self, rate: float) -> float:
+        """The rate to reckon with: this one or that last seen, whichever is slower, and none faster than 0.1."""
+        return max(rate, self.rate, 0.1)
 
     def once(self, problem: Nonlinear) -> float:
         """A single full step of Newton's method, with a new factorisation; returns |du|_inf."""
@@ -339,6 +331,11 @@ class LaggedNewton:
 
     def destroy(self) -> None:
         self.linear.destroy()
+
+
+def _left(size: float, rate: float) -> float:
+    """What an increment of this size leaves of the error where increments shrink at `rate`."""
+    return size * rate / max(1 - rate, 0.1)
 
 
 def _mumps_report(pc: PETSc.PC) -> str:

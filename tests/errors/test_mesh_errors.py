@@ -108,22 +108,23 @@ def broken_of_ours(tmp_path_factory):
     ]
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-def test_a_bad_file_of_ours_is_told_as_any_other(broken_of_ours, ranks):
-    done = run(ranks, PROGRAM.replace("{specs}", json.dumps([spec for spec, _ in broken_of_ours])))
+def told(ranks: int, broken: list[tuple[dict, str]]) -> list[list]:
+    """Exit code and text of every one of `broken`, the same on all ranks, each with its message."""
+    done = run(ranks, PROGRAM.replace("{specs}", json.dumps([spec for spec, _ in broken])))
     assert done.returncode == 0, done.stderr
     everybody = json.loads(done.stdout.splitlines()[-1])
-    assert len(everybody) == ranks and all(told == everybody[0] for told in everybody)
-    for (_, expected), (code, text) in zip(broken_of_ours, everybody[0], strict=True):
+    assert len(everybody) == ranks and all(heard == everybody[0] for heard in everybody)
+    for (_, expected), (code, text) in zip(broken, everybody[0], strict=True):
         assert code == 64 and expected in text
+    return everybody[0]
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_bad_file_of_ours_is_told_as_any_other(broken_of_ours, ranks):
+    told(ranks, broken_of_ours)
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_every_rank_hears_the_same(broken, ranks):
-    done = run(ranks, PROGRAM.replace("{specs}", json.dumps([spec for spec, _ in broken])))
-    assert done.returncode == 0, done.stderr
-    everybody = json.loads(done.stdout.splitlines()[-1])
-    assert len(everybody) == ranks and all(told == everybody[0] for told in everybody)
-    for (_, expected), (code, text) in zip(broken, everybody[0], strict=True):
-        assert code == 64 and expected in text
-    assert "the first is tetrahedron 1" in everybody[0][3][1] and "fix: [orientation]" in everybody[0][3][1]
+    heard = told(ranks, broken)
+    assert "the first is tetrahedron 1" in heard[3][1] and "fix: [orientation]" in heard[3][1]

@@ -6,7 +6,7 @@ import numpy as np
 from dolfinx import fem
 
 from heartwright.body.circulation import Circulation
-from heartwright.coupling.preparation import Preparation, Row
+from heartwright.coupling.preparation import NodalFields, Preparation, Row
 from heartwright.electrophysiology.tissue import Tissue
 from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.energy import Energy
@@ -142,11 +142,10 @@ class Heart(Preparation):
         )
         return f"Newton {row['newton'][0]:.0f}  {cavities}"
 
-    def fields(self) -> dict[str, np.ndarray]:
-        """Nodal fields on the fine mesh at this rank's nodes, ghosts included: (n,) or (n, 3). Collective."""
+    def fields(self) -> NodalFields:
         return super().fields() | {
-            "u": self.transfer.prolong_p2(self.solid.u),
-            "active_tension": self.transfer.prolong(self.contraction.tension),
+            "u": lambda: self.transfer.prolong_p2(self.solid.u),
+            "active_tension": lambda: self.transfer.prolong(self.contraction.tension),
         }
 
     def dofs(self) -> dict[str, int]:

@@ -13,6 +13,7 @@ from heartwright.parts import Part, Rows, State
 from heartwright.stopwatch import Stopwatch
 
 Row = dict[str, tuple[float, str]]  # name -> (value, unit)
+NodalFields = dict[str, Callable[[], np.ndarray]]
 
 
 class Preparation:
@@ -87,20 +88,26 @@ class Preparation:
         cells = fine.V1.dofmap.list[: fine.mesh.topology.index_map(3).size_local]
         return fine.points, rows.of_vertices(fine), cells
 
-    def fields(self) -> dict[str, np.ndarray]:
-        """Nodal fields on the fine mesh at this rank's nodes, ghosts included: (n,) or (n, 3). Collective."""
-        repolarisation = self.tissue.with_ghosts(self.tissue.repolarisation)
-        calcium = {"calcium": self.tissue.calcium()} if self.tissue.cells.have("calcium") else {}
+    def fields(self) -> NodalFields:
+        """Nodal fields on the fine mesh, each made when called: (n,) or (n, 3) at this rank's nodes, ghosts included.
+
+        Collective, as are the calls.
+        """
+        tissue = self.tissue
+
+        def repolarisation() -> np.ndarray:
+            return tissue.with_ghosts(tissue.repolarisation)
+
         return (
-            self.tissue.potentials()
-            | calcium
+            {name: (lambda values=values: values) for name, values in tissue.potentials().items()}
+            | ({"calcium": tissue.calcium} if tissue.cells.have("calcium") else {})
             | {
-                "activation": self.tissue.activation,
+                "activation": lambda: tissue.activation,
                 "repolarisation": repolarisation,
-                "apd90": repolarisation - self.tissue.activation,
-                "phase": self.tissue.phase(),
-                "conduction_velocity": conduction_velocity(self.tissue.geometry, self.tissue.activation),
-                "cycle_length": self.tissue.with_ghosts(self.tissue.upstrokes.cycle_length),
+                "apd90": lambda: repolarisation() - tissue.activation,
+                "phase": tissue.phase,
+                "conduction_velocity": lambda: conduction_velocity(tissue.geometry, tissue.activation),
+                "cycle_length": lambda: tissue.with_ghosts(tissue.upstrokes.cycle_length),
             }
         )
 

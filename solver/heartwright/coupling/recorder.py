@@ -85,7 +85,7 @@ class Recorder:
                 for kind in (".xdmf", ".h5"):
                     (self.folder / f"last_state{kind}").unlink(missing_ok=True)
         fields = self._fields("last_state", tuple(self.heart.fields()), frames=1)
-        fields.write(self.clock.t, self.heart.fields())
+        self._write_values(fields)
         fields.close()
 
     def close(self) -> None:
@@ -155,7 +155,11 @@ class Recorder:
 
     def _write_frame(self) -> None:
         if self.fields:
-            self.fields.write(self.clock.t, self.heart.fields())
+            self._write_values(self.fields)
+
+    def _write_values(self, fields: Fields) -> None:
+        made = self.heart.fields()
+        fields.write(self.clock.t, {name: made[name]() for name in fields.components})
 
 
 def _table(path: Path, row: Row) -> Series:

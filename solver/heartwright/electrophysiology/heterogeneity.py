@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from heartwright.electrophysiology.cells import Population
 from heartwright.electrophysiology.spec import Cells
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.scaling import factors
+from heartwright.mesh.scaling import scaled_of
 
 
 def apply(geometry: Geometry, entries: Sequence[Cells], cells: Population) -> None:
@@ -16,10 +14,5 @@ def apply(geometry: Geometry, entries: Sequence[Cells], cells: Population) -> No
     Collective. Raises InputError for places without nodes and for fields that the mesh does not keep.
     """
     for entry, at, kernel in zip(entries, cells.nodes, cells.kernels, strict=True):
-        values: dict[str, np.ndarray] = {}
-        for scale in entry.scales:
-            name = kernel.model.variable(scale.parameter).qname()
-            factor = factors(geometry, scale)[: geometry.V1.dofmap.index_map.size_local][at]
-            values[name] = values.get(name, kernel.model.value(name)) * factor
-        for name, each in values.items():
-            kernel.set(name, each)
+        for name, nodal in scaled_of(kernel.model, geometry, entry.scales).items():
+            kernel.set(name, nodal[: geometry.V1.dofmap.index_map.size_local][at])

@@ -1,7 +1,6 @@
 """Velocity: how fast waves travelled, from when they arrived."""
 
 import numpy as np
-from dolfinx import la
 
 from heartwright.mesh.geometry import Geometry
 
@@ -20,11 +19,6 @@ def conduction_velocity(geometry: Geometry, activation: np.ndarray) -> np.ndarra
     normals = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], axis=1)
     volumes = np.einsum("ij,ij->i", a, normals[:, 0])  # six times, with a sign that cancels
     gradients = np.einsum("ikj,ik->ij", normals, T[:, 1:] - T[:, :1]) * np.sign(volumes)[:, None]
-    total, weight = la.vector(geometry.V1.dofmap.index_map, 3), la.vector(geometry.V1.dofmap.index_map)
-    np.add.at(total.array.reshape(-1, 3), cells, gradients[:, None])
-    np.add.at(weight.array, cells, np.abs(volumes)[:, None])
-    for vector in (total, weight):
-        vector.scatter_reverse(la.InsertMode.add)
-        vector.scatter_forward()
-    slowness = np.linalg.norm(total.array.reshape(-1, 3), axis=1) / weight.array
+    mean = [geometry.around_vertices(component) for component in gradients.T]
+    slowness = np.linalg.norm(mean, axis=0) / geometry.around_vertices(np.abs(volumes))
     return np.where(slowness > 1 / FASTEST, 1 / np.maximum(slowness, 1 / FASTEST), np.nan)

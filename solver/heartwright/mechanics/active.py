@@ -10,7 +10,7 @@ from heartwright.errors import InputError, SolveFailed
 from heartwright.mechanics.regions import scale_field
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mesh import rows
-from heartwright.mesh.scaling import scaled
+from heartwright.mesh.scaling import scaled_of
 from heartwright.odes.kernel import Kernel
 from heartwright.odes.model import Model
 from heartwright.parts import Rows
@@ -57,6 +57,7 @@ class Contraction:
             tuple(name for name in names if name in model.labels) for names in (SIGNALS, STRETCHES)
         )
         self.substep = model.substep or SUBSTEP
+        parameters = scaled_of(model, geometry, active.scales)
         self.kernel = Kernel(
             model,
             self.own,
@@ -64,10 +65,9 @@ class Contraction:
             outputs=self.makes,
             scheme="rush_larsen",
             comm=geometry.comm,
-            parameters_per_lane=tuple(dict.fromkeys(scale.parameter for scale in active.scales)),
+            parameters_per_lane=tuple(parameters),
         )
-        values = {scale.parameter: model.value(scale.parameter) for scale in active.scales}
-        for name, nodal in scaled(geometry, values, active.scales).items():
+        for name, nodal in parameters.items():
             self.kernel.set(name, nodal[: self.own])
         self._before = np.zeros(self.own)  # stretch at the step before; 0: there was none
 

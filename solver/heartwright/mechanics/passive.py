@@ -38,9 +38,7 @@ class HolzapfelOgden(Spec):
     b_s: Exponent = 6.0
     a_fs: Annotated[Pressure, Field(ge=0)] = 0.2
     b_fs: Exponent = 6.0
-    switch: Annotated[float, Field(gt=0, le=1000, description="steepness of the fibre compression switch")] | None = (
-        100.0
-    )
+    switch: Switch | None = 100.0
     kappa_f: Dispersion | None = None
     kappa_s: Dispersion | None = None
 

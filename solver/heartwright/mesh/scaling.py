@@ -1,6 +1,7 @@
 """Scaling: the factors that a `Scale` means, at the nodes of a mesh."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +9,9 @@ from heartwright.errors import InputError
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.scale import Scale, ScaleCoordinate, ScaleRegion
 from heartwright.mesh.select import select
+
+if TYPE_CHECKING:
+    from heartwright.odes.model import Model
 
 
 def factors(geometry: Geometry, scale: Scale) -> np.ndarray:
@@ -31,3 +35,9 @@ def scaled(geometry: Geometry, values: dict[str, float], scales: Sequence[Scale]
         name = scale.parameter
         found[name] = found.get(name, values[name]) * factors(geometry, scale)
     return found
+
+
+def scaled_of(model: "Model", geometry: Geometry, scales: Sequence[Scale]) -> dict[str, np.ndarray]:
+    """The same of parameters of a model, by their qualified names, whatever the scales call them. Collective."""
+    named = [scale.replace(parameter=model.variable(scale.parameter).qname()) for scale in scales]
+    return scaled(geometry, {scale.parameter: model.value(scale.parameter) for scale in named}, named)
