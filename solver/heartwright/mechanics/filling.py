@@ -38,8 +38,17 @@ class Loaded:
 
     def __init__(self, wall: Balance):
         self.wall = wall
-        self.residual, self.tangent, self.size = wall.residual, wall.tangent, wall.size
-        self.admissible, self.diagnosis = wall.admissible, wall.diagnosis
+        self.residual, self.size = wall.residual, wall.size
+        self.K, self.preset = wall.K, wall.preset
+
+    def tangent(self) -> None:
+        self.wall.tangent()
+
+    def admissible(self, least: float = 0.0) -> bool:
+        return self.wall.admissible(least)
+
+    def diagnosis(self) -> str:
+        return self.wall.diagnosis()
 
     def border(self):
         return np.zeros(0), [], np.zeros((0, 0))
@@ -47,13 +56,24 @@ class Loaded:
     def move(self, du, dp: np.ndarray, length: float) -> None:
         self.wall.move(du, length)
 
+    def keep(self) -> None:
+        """Here a step begins."""
+        self.wall.u0.x.array[:], self._q = self.wall.u.x.array, self.wall.q.x.array.copy()
+
+    def undo(self) -> None:
+        """Back to where the step began."""
+        self.wall.u.x.array[:], self.wall.q.x.array[:] = self.wall.u0.x.array, self._q
+
 
 class Creep:
-    """A wall that creeps to its balance under slowly rising pressures (kPa, one per cavity); `say` hears how far."""
+    """A wall that creeps to its balance under slowly rising pressures (kPa, one per cavity); `say` hears how far.
 
-    def __init__(self, wall: Balance, equation: str, say: Callable[[str], None]):
-        self.wall, self.equation, self.say = wall, equation, say
-        self.newton = LaggedNewton(wall.K, wall.r, 0, wall.preset, equation)
+    problem: the equations, if they are not those of the wall's displacement.
+    """
+
+    def __init__(self, wall: Balance, equation: str, say: Callable[[str], None], problem: Loaded | None = None):
+        self.wall, self.equation, self.say, self.problem = wall, equation, say, problem or Loaded(wall)
+        self.newton = LaggedNewton(self.problem.K, wall.r, 0, self.problem.preset, equation)
 
     def __enter__(self):
         self._viscosity = float(self.wall.viscosity.value)
@@ -75,16 +95,16 @@ class Creep:
         for _ in range(PATIENCE):
             ahead = min(1.0, done + 1.0 / RAMP)
             wall.load(start + ahead * (target - start))
-            wall.u0.x.array[:], q0 = wall.u.x.array, wall.q.x.array.copy()
+            self.problem.keep()
             wall.rate.value = 1.0 / dt
-            size = self.newton.once(Loaded(wall))
-            if not (size < 2 * MOVE and wall.admissible(LEAST_J)):
-                where, dt = wall.diagnosis(), dt / 4.0
-                wall.u.x.array[:], wall.q.x.array[:] = wall.u0.x.array, q0
+            size = self.newton.once(self.problem)
+            if not (size < 2 * MOVE and self.problem.admissible(LEAST_J)):
+                where, dt = self.problem.diagnosis(), dt / 4.0
+                self.problem.undo()
                 if dt < SHORTEST:
                     raise self._failed(f"the wall gives way under {100 * ahead:.0f} % of the pressure", where)
                 continue
-            done, faster = ahead, size / dt > speed
+            done, faster = ahead, size / dt > max(speed, AT_REST)
             speed = size / dt
             self.say(f"{self.equation}: {100 * done:.0f} % of the pressure, the wall moves at {speed:.1e} mm/ms")
             after()
@@ -92,7 +112,9 @@ class Creep:
                 return
             if done == 1.0:
                 dt *= 0.5 if faster else float(np.clip(MOVE / max(size, 1e-12), 0.3, 5.0))
-        raise self._failed(f"the wall still moves at {speed:.2g} mm/ms after {PATIENCE} steps", wall.diagnosis())
+        raise self._failed(
+            f"the wall still moves at {speed:.2g} mm/ms after {PATIENCE} steps", self.problem.diagnosis()
+        )
 
     def _failed(self, reason: str, where: str) -> SolveFailed:
         return SolveFailed(self.equation, f"{reason}; {where}")
@@ -103,16 +125,15 @@ class Creep:
         wall.rate.value = 0.0
         self.newton.stale = True
         increment, residual = FINER * limit.increment, FINER * limit.residual * wall.force
-        self.newton.solve(Loaded(wall), increment, residual, np.inf, limit.max_iterations)
+        self.newton.solve(self.problem, increment, residual, np.inf, limit.max_iterations)
 
-
-def balance(
-    wall: Balance, start: np.ndarray, target: np.ndarray, equation: str, say: Callable[[str], None] = lambda line: None
-) -> None:
-    """From balance under the pressures `start` to that under `target` (kPa)."""
-    with Creep(wall, equation, say) as creep:
-        creep.towards(start, target, last=LONG)
-        creep.settle()
+    def rest(self) -> None:
+        """Settle, or stay where the wall has crept to if muscle is too soft for more."""
+        self.problem.keep()
+        try:
+            self.settle()
+        except SolveFailed:
+            self.problem.undo()
 
 
 def fill(wall: Balance, start: np.ndarray, target: np.ndarray, say: Callable[[str], None]) -> None:
@@ -122,7 +143,9 @@ def fill(wall: Balance, start: np.ndarray, target: np.ndarray, say: Callable[[st
         wall.slack.x.array[:] = 0.0
     wall.follow.value = follow
     wall.put()
-    balance(wall, start, target, "passive filling", say)
+    with Creep(wall, "passive filling", say) as creep:
+        creep.towards(start, target, last=LONG)
+        creep.settle()
     wall.follow.value = 0.0
     wall.slack.x.array[:] += follow * wall.u.x.array
     wall.u0.x.array[:] = wall.u.x.array
