@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
+from heartwright import memory
 from heartwright.coupling.clock import Clock
 from heartwright.coupling.preparation import Preparation, Row
 from heartwright.output import layout
@@ -76,6 +77,7 @@ class Recorder:
         if self._saved[0] != self.clock.n:
             self._saved = self.clock.n, self.checkpoints.save(self.clock.n)
             self.heart.forget()
+            memory.give_back()
         return self._saved[1]
 
     def show_last_state(self) -> None:
