@@ -1,4 +1,4 @@
-"""Submit: hand one scenario, or every member of a sweep, to Slurm."""
+"""Submit: hand one scenario, every member of a sweep, or what is left of either, to Slurm."""
 
 import csv
 import hashlib
@@ -40,9 +40,15 @@ class Job(NamedTuple):
 
 
 def members(file: Path, overrides: Iterable[str], axes: Iterable[str]) -> list[scenario.Scenario]:
-    """The scenario, or all those of a sweep. Raises InputError with every finding in any of them."""
-    combinations = _combinations(axes)
-    return [scenario.load(file, [*overrides, *combination]).resolve() for combination in combinations]
+    """The scenario of a file or of a run's folder, or all those of a sweep. Raises InputError with every finding."""
+    if is_sweep(file):
+        return [scenario.load(member).resolve() for member in sorted((file / "scenarios").glob("*.yaml"))]
+    described = file / "resolved.yaml" if file.is_dir() else file
+    return [scenario.load(described, [*overrides, *combination]).resolve() for combination in _combinations(axes)]
+
+
+def is_sweep(folder: Path) -> bool:
+    return (folder / "manifest.tsv").is_file()
 
 
 def limit(seconds: float) -> str:
@@ -63,12 +69,11 @@ def options(nodes: int, ranks: int, time: str | None, after: str | None) -> tupl
 
 def single(file: Path, overrides: Iterable[str], folder: Path, shared: tuple[str, ...]) -> list[Job]:
     """The job of one scenario. Raises InputError with every finding in it."""
-    described = scenario.load(file, overrides).resolve()
+    (described,) = members(file, overrides, ())
+    if (folder / "resolved.yaml").exists():
+        raise InputError(f"{folder}: holds a run already; go on with it: submit {folder}, or choose another with -o")
     folder.parent.mkdir(parents=True, exist_ok=True)  # for the job's log
-    changes = [part for text in overrides for part in ("--set", text)]
-    logs = f"--output={folder.parent}/{folder.name}-%j.log"
-    own = (f"--job-name={described.name}", logs)
-    return [Job("run", shared + own, (str(file.absolute()), *changes), folder=folder)]
+    return [_one(described.name, file, overrides, folder, shared)]
 
 
 def sweep(
@@ -81,7 +86,8 @@ def sweep(
     """
     combinations = _combinations(axes)
     if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder}: is not empty; choose another folder with -o")
+        more = f"go on with it: submit {folder}, or " if is_sweep(folder) else ""
+        raise InputError(f"{folder}: is not empty; {more}choose another folder with -o")
     described = members(file, overrides, axes)
     texts = [scenario.dump(scenario.by_digest(member), folder / "scenarios") for member in described]
     (folder / "scenarios").mkdir(parents=True)
@@ -91,14 +97,44 @@ def sweep(
             (folder / "scenarios" / f"{index:03d}.yaml").write_text(text, encoding="utf-8")
             rows.writerow([f"{index:03d}", hashlib.sha256(text.encode()).hexdigest(), *combination])
     one = described[0]
-    own = (f"--job-name={one.name}", f"--output={folder}/%a.log", f"--array=0-{len(texts) - 1}%{throttle}")
     first = (f"--job-name={one.name}-{WARM_UP}", f"--output={folder}/{WARM_UP}.log")
     short = ("--set", f"time.end={one.time.dt} ms", "--set", "output.report=false")
     compiling = (str(folder / "scenarios" / "000.yaml"), *short)
     return [
         Job("warm_up", shared + first, compiling, folder=folder / WARM_UP),
-        Job("array", tuple(o for o in shared if "dependency" not in o) + own, (str(folder),), after="warm_up"),
+        _array(one.name, folder, tuple(o for o in shared if "dependency" not in o), throttle, after="warm_up"),
     ]
+
+
+def again(folder: Path, overrides: Iterable[str], shared: tuple[str, ...], throttle: int) -> list[Job]:
+    """The job that goes on with the run, or with what is not done of the sweep, in a folder.
+
+    Raises InputError where there is neither, and for what cannot be changed any more.
+    """
+    if is_sweep(folder):
+        if overrides:
+            raise InputError(f"{folder}: the members of a sweep go on as they are; --set is for single runs")
+        return [_array(folder.name, folder, shared, throttle)]
+    if not (folder / "resolved.yaml").is_file():
+        raise InputError(f"{folder}: no run and no sweep here")
+    before, after = (scenario.load(folder / "resolved.yaml", changes) for changes in ((), overrides))
+    if refused := list(scenario.refused_changes(scenario.kept_in(folder, before), scenario.kept_in(folder, after))):
+        raise InputError(*(f"{folder}: {change}" for change in refused))
+    return [_one(before.name, folder, overrides, folder, shared)]
+
+
+def _one(name: str, what: Path, overrides: Iterable[str], folder: Path, shared: tuple[str, ...]) -> Job:
+    """The job of a scenario's file, or of the folder of a run."""
+    changes = [part for text in overrides for part in ("--set", text)]
+    own = (f"--job-name={name}", f"--output={folder.parent}/{folder.name}-%j.log")
+    return Job("run", shared + own, (str(what), *changes), folder=folder)
+
+
+def _array(name: str, folder: Path, shared: tuple[str, ...], throttle: int, after: str | None = None) -> Job:
+    """The array of all members of a sweep."""
+    last = len((folder / "manifest.tsv").read_text(encoding="utf-8").splitlines()) - 1
+    own = (f"--job-name={name}", f"--output={folder}/%a.log", f"--array=0-{last}%{throttle}")
+    return Job("array", shared + own, (str(folder),), after=after)
 
 
 def submit(jobs: list[Job]) -> dict[str, str]:
