@@ -20,6 +20,7 @@ from heartwright.files import WARM_UP
 REPOSITORY = Path(__file__).resolve().parents[2]
 TEMPLATE = REPOSITORY / "slurm" / "run.sbatch"
 TIME = re.compile(r"\d+(-\d+(:\d\d){0,2}|(:\d\d){0,2})")  # what Slurm takes: minutes, H:MM:SS, D-HH …
+PATIENCE = 10  # seconds, with a Slurm that does not answer
 MEMBERS = 1000  # of a sweep
 MARGIN, NOTICE = 4 / 3, 5  # of a job's time over the estimate; minutes before its end at which it is asked to stop
 
@@ -158,8 +159,14 @@ def lines(jobs: list[Job]) -> Iterable[str]:
 
 
 def is_here() -> bool:
-    """Whether jobs can be submitted from this machine."""
-    return shutil.which("sbatch") is not None
+    """Whether a Slurm answers: its commands alone are in the launcher's own environment, too."""
+    scontrol = shutil.which("scontrol")
+    try:
+        return (
+            bool(scontrol) and not subprocess.run([scontrol, "ping"], capture_output=True, timeout=PATIENCE).returncode
+        )
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def _settings(job: Job) -> dict[str, str]:

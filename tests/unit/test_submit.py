@@ -1,6 +1,7 @@
 """Submit and status: what Slurm is asked, what is refused before, and how runs stand."""
 
 import json
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -34,6 +35,15 @@ def test_where_slurm_is_not_its_commands_are_printed(file, capsys):
     ):
         assert part in line
     assert "HEARTWRIGHT_FOLDER=" in line and str(submit.TEMPLATE) in line
+
+
+@pytest.mark.parametrize(("answer", "here"), [("exit 0", True), ("exit 1", False), ("exec sleep 5", False)])
+def test_slurm_is_where_its_controller_answers(tmp_path, monkeypatch, answer, here):
+    (tmp_path / "scontrol").write_text(f"#!/bin/sh\n{answer}\n")
+    (tmp_path / "scontrol").chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(submit, "PATIENCE", 0.5)
+    assert submit.is_here() is here
 
 
 def test_the_members_of_a_sweep_are_complete_scenarios(file, capsys):
