@@ -36,8 +36,7 @@ class Job(NamedTuple):
 
     def command(self, after: str | None) -> list[str]:
         """The call, once the job it waits for has the number `after`."""
-        wait = [f"--dependency=afterok:{after}", "--kill-on-invalid-dep=yes"] if after else []
-        return ["sbatch", "--parsable", *wait, *self.options, str(TEMPLATE), *self.arguments]
+        return ["sbatch", "--parsable", *_waiting(after), *self.options, str(TEMPLATE), *self.arguments]
 
 
 def members(file: Path, overrides: Iterable[str], axes: Iterable[str]) -> list[scenario.Scenario]:
@@ -65,7 +64,12 @@ def options(nodes: int, ranks: int, time: str | None, after: str | None) -> tupl
     if after is not None and not after.isdigit():
         raise InputError(f"--after {after}: give the number of a job")
     shared = (f"--nodes={nodes}", f"--ntasks-per-node={ranks}")
-    return shared + ((f"--time={time}",) if time else ()) + ((f"--dependency=afterok:{after}",) if after else ())
+    return shared + ((f"--time={time}",) if time else ()) + _waiting(after)
+
+
+def _waiting(job: str | None) -> tuple[str, ...]:
+    """Options of a job that starts when another has succeeded, and is cancelled when that has failed."""
+    return (f"--dependency=afterok:{job}", "--kill-on-invalid-dep=yes") if job else ()
 
 
 def single(file: Path, overrides: Iterable[str], folder: Path, shared: tuple[str, ...]) -> list[Job]:
@@ -103,7 +107,7 @@ def sweep(
     compiling = (str(folder / "scenarios" / "000.yaml"), *short)
     return [
         Job("warm_up", shared + first, compiling, folder=folder / WARM_UP),
-        _array(one.name, folder, tuple(o for o in shared if "dependency" not in o), throttle, after="warm_up"),
+        _array(one.name, folder, tuple(o for o in shared if "-dep" not in o), throttle, after="warm_up"),
     ]
 
 
