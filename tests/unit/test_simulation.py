@@ -183,8 +183,10 @@ def test_going_on_from_a_checkpoint_is_exact(go_on):
     assert max(apart.values()) < 1e-12, apart
 
 
-def test_a_prestressed_heart_restarts_with_the_same_prestress(tmp_path):
+@pytest.mark.parametrize("unloading", ["pointwise", "inverse"])
+def test_a_prestressed_heart_restarts_with_the_same_prestress(tmp_path, unloading):
     changes = ["time.end=6 ms", "output.checkpoint.every=4 ms", "mechanics.prestress={lv: 4 mmHg}"]
+    changes.append(f"mechanics.unloading={unloading}")
     described = scenario.load(heart.scenario(tmp_path, heart.ONE_VENTRICLE), changes).resolve()
     assert simulation.run(described, tmp_path / "run", MPI.COMM_WORLD) == DONE
     whole = Path(shutil.copytree(tmp_path / "run", tmp_path / "whole"))

@@ -12,6 +12,11 @@ Hulbert it does not overshoot, and it has backward Euler in its family: αm = α
 Everything is linear in u_αf, which is what the balance of forces is solved for:
 
     v_αf = (u_αf - u*) rate,  v'_αm = (v_αf - v*) rate,  rate = αm/(αf γ dt),  x* = x - (1 - αm/γ) x'/rate  of u and v
+
+A heart at rest whose volume begins to change at once has no velocity to fit, and an acceleration without bounds; the
+method would carry both on, times -(1 - γ)/γ in every step, and pressures ring. So the first two steps are those of
+backward Euler, which ask for no history: the first finds the velocity, the second the acceleration (Rannacher 1984,
+doi:10.1007/BF01390130, of parabolic equations). The order stays.
 """
 
 from dataclasses import dataclass
@@ -19,6 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from heartwright.mechanics.wall import Wall
+
+FROM_REST = 2  # steps of backward Euler
 
 
 @dataclass(frozen=True)
@@ -46,19 +53,25 @@ class Motion:
     """The steps of a wall.
 
     Between steps the wall's u is the displacement and v the velocity; within one, u is u_αf, and u0 and v are u* and
-    v*. u_dot, v_dot: the rates u' and v' (mm/ms, mm/ms²).
+    v*. u_dot, v_dot: the rates u' and v' (mm/ms, mm/ms²); starting: how many steps from rest are still to come.
     """
 
     def __init__(self, wall: Wall, scheme: Scheme):
         self.wall, self.scheme = wall, scheme
+        self.starting = np.zeros(1)
         self.u_dot, self.v_dot, self._u, self._v = (np.zeros_like(wall.u.x.array) for _ in range(4))
+
+    @property
+    def present(self) -> Scheme:
+        """That of the present step."""
+        return Scheme() if self.starting[0] else self.scheme
 
     def begin(self, dt: float) -> None:
         """Set rate, u* and v* of a step, and guess u from a v' that stays, unless that turns an element inside out.
 
         Collective.
         """
-        wall, a = self.wall, self.scheme
+        wall, a = self.wall, self.present
         wall.rate.value = rate = a.rate(dt)
         self._u[:], self._v[:] = wall.u.x.array, wall.v.x.array
         lag = (1 - a.alpha_m / a.gamma) / rate
@@ -74,25 +87,27 @@ class Motion:
         """Cavity volumes (uL) at the end of the step. Collective."""
         u = self.wall.u.x.array
         now = u.copy()
-        u[:] = _end(self._u, now, self.scheme.alpha_f)
+        u[:] = _end(self._u, now, self.present.alpha_f)
         found = self.wall.volumes()
         u[:] = now
         return found
 
     def end(self) -> None:
         """The step is good: go on to its end."""
-        wall, a = self.wall, self.scheme
+        wall, a = self.wall, self.present
         u, v, rate = wall.u.x.array, wall.v.x.array, wall.rate.value
         v_now = (u - wall.u0.x.array) * rate
         self.u_dot[:] = _end(self.u_dot, v_now, a.alpha_m)
         self.v_dot[:] = _end(self.v_dot, (v_now - v) * rate, a.alpha_m)
         u[:], v[:] = _end(self._u, u, a.alpha_f), _end(self._v, v_now, a.alpha_f)
         wall.u0.x.array[:] = u
+        self.starting[:] = np.maximum(self.starting - 1, 0)
 
     def rest(self) -> None:
         """Forget all movement."""
         for rate in (self.wall.v.x.array, self.u_dot, self.v_dot):
             rate[:] = 0.0
+        self.starting[:] = FROM_REST
 
 
 def _end(before: np.ndarray, within: np.ndarray, alpha: float) -> np.ndarray:

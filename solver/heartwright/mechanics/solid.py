@@ -34,7 +34,7 @@ class Filled(Loaded):
     def __init__(self, motion: Motion, p0: np.ndarray, p: np.ndarray, volumes: Volumes):
         super().__init__(motion.wall)
         self.motion, self.p0, self.p, self.volumes = motion, p0, p, volumes
-        self.alpha = motion.scheme.alpha_f
+        self.alpha = motion.present.alpha_f
         self.load()
 
     def load(self) -> None:
@@ -89,7 +89,7 @@ class Solid:
         Raises SolveFailed, after which `state()` must be restored.
         """
         self._p0[:], self._dt = self.p, dt
-        self.wall.follow_curves(t + self.motion.scheme.alpha_f * dt)
+        self.wall.follow_curves(t + self.motion.present.alpha_f * dt)
         self.motion.begin(dt)
         self.p += dt * (2 * self.p_rate - self._p_rate_before)  # the parabola through the last three steps
         size = self.wall.volumes().min(initial=np.inf)
@@ -165,6 +165,7 @@ class Solid:
             "v": wall.v.x.array,
             "u_dot": self.motion.u_dot,
             "v_dot": self.motion.v_dot,
+            "starting": self.motion.starting,
         }
         prestrain = wall.prestrain.state() if wall.prestrain else {}
         pressure = {"q": wall.q.x.array} if wall.incompressible else {}
