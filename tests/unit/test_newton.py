@@ -5,7 +5,8 @@ import pytest
 from petsc4py import PETSc
 
 from heartwright.errors import SolveFailed
-from heartwright.linalg import LaggedNewton
+from heartwright.linalg import Linear
+from heartwright.newton import LaggedNewton
 
 K = np.array([1.0, 10.0, 100.0])
 INCREMENT, RESIDUAL = 1e-5, 1e-4
@@ -54,7 +55,7 @@ def exact(f: float) -> np.ndarray:
 @pytest.fixture
 def springs():
     problem = Springs(0.1)
-    return problem, LaggedNewton(problem.K, problem.r, 0, "ldl", "springs")
+    return problem, LaggedNewton(Linear(problem.K, "ldl", "springs"), problem.r, 0)
 
 
 def test_every_solve_ends_within_its_bounds(springs):

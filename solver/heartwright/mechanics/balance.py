@@ -7,11 +7,13 @@ from dolfinx.fem import petsc as fem_petsc
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from heartwright.linalg import JIT, rigid_motions
+from heartwright import mumps
+from heartwright.linalg import INEXACT, JIT, Linear, rigid_motions
 from heartwright.mechanics.incompressible import Incompressible
 from heartwright.mechanics.muscle import Muscle
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mechanics.storage import SaddlePointMatrix, SymmetricMatrix
+from heartwright.mumps import Factors
 
 FACTORED = 500_000  # unknowns: factors of 300 000 fit a workstation, and multigrid is slow where hearts are filled
 
@@ -81,13 +83,14 @@ class Balance:
         if len(self._fixed_rows):
             forces.array[self._fixed_rows] = 0.0
 
-    @property
-    def preset(self) -> str:
-        """The solver of K, see `linalg.PRESETS`; every term but the pressure on the rims has a potential."""
-        if self.n_dofs > FACTORED and not (self.incompressible or self.spec.newton.reproducible):
-            return "amg"
-        factors = "ldl" if self.incompressible else "ldl_low_rank"
-        return f"{factors}_alone" if self.spec.newton.reproducible else factors
+    def solver(self, equation: str) -> Linear | Factors:
+        """A solver for increments of u, by K; every term but the pressure on the rims has a potential. Collective."""
+        alone = self.spec.newton.reproducible
+        if self.n_dofs > FACTORED and not (self.incompressible or alone):
+            return Linear(self.K, "amg", equation, rtol=INEXACT)
+        if self.incompressible or not mumps.available(self.comm):
+            return Linear(self.K, "ldl_alone" if alone else "ldl", equation)
+        return Factors(self.matrix, self.r, equation, alone)
 
     def tangent(self) -> None:
         """Bring K to dr/du at the present u."""

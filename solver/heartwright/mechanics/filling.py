@@ -18,8 +18,8 @@ from collections.abc import Callable
 import numpy as np
 
 from heartwright.errors import SolveFailed
-from heartwright.linalg import LaggedNewton
 from heartwright.mechanics.balance import Balance
+from heartwright.newton import LaggedNewton
 
 START, RAMP = 5.0, 10  # ms: the first step; number of steps over which the pressure rises
 SHORTEST = 1e-4  # ms: a wall that moves a millimetre in so short a step has nothing to hold it
@@ -53,7 +53,7 @@ class Creep:
 
     def __init__(self, wall: Balance, equation: str, say: Callable[[str], None]):
         self.wall, self.equation, self.say = wall, equation, say
-        self.newton = LaggedNewton(wall.K, wall.r, 0, wall.preset, equation)
+        self.newton = LaggedNewton(wall.solver(equation), wall.r, 0)
 
     def __enter__(self):
         self._viscosity = float(self.wall.viscosity.value)

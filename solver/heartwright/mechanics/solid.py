@@ -12,7 +12,6 @@ from collections.abc import Callable
 import numpy as np
 
 from heartwright.errors import InputError
-from heartwright.linalg import LaggedNewton
 from heartwright.mechanics import klotz, support
 from heartwright.mechanics.filling import FOLLOW, Loaded, balance, fill, prestress
 from heartwright.mechanics.motion import Motion, scheme
@@ -20,6 +19,7 @@ from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mechanics.unloading import unload
 from heartwright.mechanics.wall import Wall
 from heartwright.mesh import rows
+from heartwright.newton import LaggedNewton
 from heartwright.parts import Rows
 
 Volumes = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -75,7 +75,7 @@ class Solid:
         self.u = self.wall.u
         self.motion = Motion(self.wall, scheme(spec.spectral_radius))
         self.p, self.p_rate, self._p_rate_before, self._p0 = (np.zeros(len(cavities)) for _ in range(4))
-        self.newton = LaggedNewton(self.wall.K, self.wall.r, len(cavities), self.wall.preset, self.name)
+        self.newton = LaggedNewton(self.wall.solver(self.name), self.wall.r, len(cavities))
         self.iterations, self._dt = 0, dt
 
     def tension(self, Ta: np.ndarray, Ka: np.ndarray) -> None:
