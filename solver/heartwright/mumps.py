@@ -42,41 +42,32 @@ class Symmetric(Protocol):
 class Factors:
     """L D Lᵀ = A, a solver like `linalg.Linear`.
 
-    A: asked for its `triangle` once, and for its `entries` at every `renew`; b: any vector of its unknowns. Each rank
-    factors a part, or one of them all of it, `alone`: MUMPS adds in the order in which messages arrive, so that on four
-    ranks and more the last bits differ from run to run.
+    A: asked for its `triangle` once, and for its `entries` at every `renew`; b: any vector of its unknowns. On four
+    ranks and more the last bits differ from run to run: MUMPS adds in the order in which messages arrive.
 
     Raises HeartwrightError where MUMPS's library of single precision is not installed.
     """
 
-    def __init__(self, A: Symmetric, b: PETSc.Vec, equation: str, alone: bool = False):
-        self.A, self.equation, self.comm, self.alone = A, equation, A.comm, alone
-        self._library = _library(self.comm)
+    def __init__(self, A: Symmetric, b: PETSc.Vec, equation: str):
+        self.A, self.equation, self.comm = A, equation, A.comm
+        self._library = library = _library(self.comm)
         self._counts = np.array(self.comm.allgather(b.getLocalSize()))
         self._b = np.empty(b.getSize() if self.comm.rank == 0 else 0)
         self._rhs = np.empty(len(self._b), np.float32)
-        rows, columns = (self._here(1 + numbers.astype(np.int32)) for numbers in A.triangle())
+        rows, columns = (1 + numbers.astype(np.int32) for numbers in A.triangle())
         self._values = np.empty(len(rows), np.float32)
         self._kept = rows, columns  # MUMPS has their addresses
-        self._mumps = None
-        if self.comm.rank == 0 or not alone:
-            self._start(b.getSize(), rows, columns)
-        self._room = ROOM[0]
-
-    def _start(self, n: int, rows: np.ndarray, columns: np.ndarray) -> None:
-        library, comm = self._library, MPI.COMM_SELF if self.alone else self.comm
-        self._mumps = library.heartwright_mumps(comm.py2f())
+        self._mumps, self._analysed, self._room = library.heartwright_mumps(self.comm.py2f()), False, ROOM[0]
         for option in (ROOT_ALONE, DISTRIBUTED, LOW_RANK):
             library.heartwright_mumps_set(self._mumps, *option)
         library.heartwright_mumps_tolerance(self._mumps, EXACT)
         arrays = (array.ctypes.data for array in (rows, columns, self._values, self._rhs))
-        library.heartwright_mumps_matrix(self._mumps, n, len(rows), *arrays)
-        self._analysed = False
+        library.heartwright_mumps_matrix(self._mumps, b.getSize(), len(rows), *arrays)
 
     def renew(self) -> None:
         """Factor A as it is now. Raises SolveFailed when that cannot be done. Collective."""
-        self._values[:] = self._here(self.A.entries().astype(np.float32))
-        if self._mumps and not self._analysed:
+        self._values[:] = self.A.entries()
+        if not self._analysed:
             self._job(ANALYSE)
             self._analysed = True
         while (verdict := self._factor()) in FULL and self._room < ROOM[1]:
@@ -89,32 +80,17 @@ class Factors:
         self.comm.Gatherv(b.array_r, [self._b, self._counts], root=0)
         largest = np.abs(self._b).max(initial=0.0) or 1.0  # small loads would vanish in single precision
         self._rhs[:] = self._b / largest
-        if self._mumps:
-            self._job(SOLVE)
+        self._job(SOLVE)
         self._b[:] = largest * self._rhs.astype(float)
         self.comm.Scatterv([self._b, self._counts], x.array, root=0)
         return 1
 
     def destroy(self) -> None:
-        if self._mumps:
-            self._library.heartwright_mumps_destroy(self._mumps)
-            self._mumps = None
-
-    def _here(self, own: np.ndarray) -> np.ndarray:
-        """What this rank hands to MUMPS of an array that has one entry for each of its own: all ranks' where alone."""
-        if not self.alone:
-            return own
-        counts = np.array(self.comm.allgather(len(own)))
-        every = np.empty(counts.sum() if self.comm.rank == 0 else 0, own.dtype)
-        self.comm.Gatherv(own, [every, counts], root=0)
-        return every
+        self._library.heartwright_mumps_destroy(self._mumps)
 
     def _factor(self) -> int:
-        verdict = 0
-        if self._mumps:
-            self._library.heartwright_mumps_set(self._mumps, SPARE, self._room)
-            verdict = self._job(FACTOR)
-        return self.comm.bcast(verdict) if self.alone else verdict
+        self._library.heartwright_mumps_set(self._mumps, SPARE, self._room)
+        return self._job(FACTOR)
 
     def _job(self, job: int) -> int:
         return self._library.heartwright_mumps_job(self._mumps, job)

@@ -31,10 +31,10 @@ class Matrix:
 def solve():
     made = []
 
-    def solution(matrix: Matrix, b: np.ndarray, alone: bool = False) -> np.ndarray:
+    def solution(matrix: Matrix, b: np.ndarray) -> np.ndarray:
         right, x = (PETSc.Vec().createSeq(len(b)) for _ in range(2))
         right.array[:] = b
-        made.append(factors := Factors(matrix, right, "test", alone))
+        made.append(factors := Factors(matrix, right, "test"))
         factors.renew()
         assert factors.solve(right, x) == 1
         return x.array.copy()
@@ -56,11 +56,6 @@ def indefinite() -> Matrix:
 def test_it_solves_to_single_precision_whatever_the_size_of_the_load(indefinite, solve, scale):
     b = scale * np.sin(np.arange(N))
     assert indefinite.whole @ solve(indefinite, b) == pytest.approx(b, abs=1e-4 * scale)
-
-
-def test_one_rank_alone_finds_the_same(indefinite, solve):
-    b = np.cos(np.arange(N))
-    assert np.array_equal(solve(indefinite, b, alone=True), solve(indefinite, b))
 
 
 def test_no_load_no_movement(indefinite, solve):

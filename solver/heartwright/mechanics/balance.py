@@ -85,12 +85,13 @@ class Balance:
 
     def solver(self, equation: str) -> Linear | Factors:
         """A solver for increments of u, by K; every term but the pressure on the rims has a potential. Collective."""
-        alone = self.spec.newton.reproducible
-        if self.n_dofs > FACTORED and not (self.incompressible or alone):
+        if self.spec.newton.reproducible:
+            return Linear(self.K, "ldl_alone", equation)
+        if self.n_dofs > FACTORED and not self.incompressible:
             return Linear(self.K, "amg", equation, rtol=INEXACT)
         if self.incompressible or not mumps.available(self.comm):
-            return Linear(self.K, "ldl_alone" if alone else "ldl", equation)
-        return Factors(self.matrix, self.r, equation, alone)
+            return Linear(self.K, "ldl", equation)
+        return Factors(self.matrix, self.r, equation)
 
     def tangent(self) -> None:
         """Bring K to dr/du at the present u."""
