@@ -83,10 +83,17 @@ class Balance:
 
     @property
     def preset(self) -> str:
-        """The solver of K, see `linalg.PRESETS`; every term but the pressure on the rims has a potential."""
+        """The solver of K in a beat, see `linalg.PRESETS`; every term but the pressure on the rims has a potential."""
+        return self._solver("ldl" if self.incompressible else "ldl_low_rank")
+
+    @property
+    def preset_at_rest(self) -> str:
+        """The solver of K where nothing but soft muscle resists: low-rank factors then miss by half an increment."""
+        return self._solver("ldl")
+
+    def _solver(self, factors: str) -> str:
         if self.n_dofs > FACTORED and not (self.incompressible or self.spec.newton.reproducible):
             return "amg"
-        factors = "ldl" if self.incompressible else "ldl_low_rank"
         return f"{factors}_alone" if self.spec.newton.reproducible else factors
 
     def tangent(self) -> None:
@@ -108,6 +115,11 @@ class Balance:
     def size(self, du: PETSc.Vec) -> float:
         """|du|_inf (mm). Collective."""
         return self.comm.allreduce(float(np.abs(du.array_r[self.moving]).max(initial=0.0)), MPI.MAX)
+
+    def deformed(self) -> float:
+        """How much the step from u0 to u deforms any cell, |∇(u - u0)|_inf. Collective."""
+        steepest = self.muscle.steepest(self.u.x.array - self.u0.x.array)
+        return self.comm.allreduce(np.inf if np.isnan(steepest) else steepest, MPI.MAX)
 
     def admissible(self, least: float = 0.0) -> bool:
         """Whether u is finite and det F above `least` at every quadrature point of every rank. Collective."""
