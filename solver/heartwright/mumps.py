@@ -42,8 +42,8 @@ class Symmetric(Protocol):
 class Factors:
     """L D Lᵀ = A, a solver like `linalg.Linear`.
 
-    A: asked for its `triangle` once, and for its `entries` at every `renew`; b: any vector of its unknowns. On four
-    ranks and more the last bits differ from run to run: MUMPS adds in the order in which messages arrive.
+    A: asked for its `triangle` once, and for its `entries` at every `renew`; b: any vector of its unknowns. On
+    several ranks the last bits differ from run to run: MUMPS adds in the order in which messages arrive.
 
     Raises HeartwrightError where MUMPS's library of single precision is not installed.
     """

@@ -143,6 +143,13 @@ def test_the_least_determinant_is_that_of_the_deformation(wall):
     assert lowest == pytest.approx(values.min(), rel=1e-12) and values[cell].min() == values.min()
 
 
+def test_the_steepest_gradient_is_that_of_the_step(wall):
+    points, _ = basix.make_quadrature(basix.CellType.tetrahedron, 4)
+    gradient = fem.Expression(ufl.grad(wall.u - wall.u0), points, jit_options=QUICK)
+    values = gradient.eval(wall.geometry.mesh, np.arange(len(wall.muscle.nodes), dtype=np.int32)).reshape(-1, 9)
+    assert wall.deformed() == pytest.approx(np.linalg.norm(values, axis=1).max(), rel=1e-12)
+
+
 def test_a_diagnosis_names_the_most_compressed_element_by_its_number_in_the_input(wall):
     lowest, cell = wall.muscle.least_determinant()
     corners = wall.geometry.points[wall.geometry.V1.dofmap.list[cell]]

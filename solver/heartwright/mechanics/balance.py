@@ -83,13 +83,16 @@ class Balance:
         if len(self._fixed_rows):
             forces.array[self._fixed_rows] = 0.0
 
-    def solver(self, equation: str) -> Linear | Factors:
-        """A solver for increments of u, by K; every term but the pressure on the rims has a potential. Collective."""
+    def solver(self, equation: str, at_rest: bool = False) -> Linear | Factors:
+        """A solver for increments of u, by K; every term but the pressure on the rims has a potential. Collective.
+
+        at_rest: nothing but soft muscle resists, and factors that are not exact may miss half an increment.
+        """
         if self.spec.newton.reproducible:
             return Linear(self.K, "ldl_alone", equation)
         if self.n_dofs > FACTORED and not self.incompressible:
             return Linear(self.K, "amg", equation, rtol=INEXACT)
-        if self.incompressible or not mumps.available(self.comm):
+        if at_rest or self.incompressible or not mumps.available(self.comm):
             return Linear(self.K, "ldl", equation)
         return Factors(self.matrix, self.r, equation)
 
@@ -112,6 +115,11 @@ class Balance:
     def size(self, du: PETSc.Vec) -> float:
         """|du|_inf (mm). Collective."""
         return self.comm.allreduce(float(np.abs(du.array_r[self.moving]).max(initial=0.0)), MPI.MAX)
+
+    def deformed(self) -> float:
+        """How much the step from u0 to u deforms any cell, |∇(u - u0)|_inf. Collective."""
+        steepest = self.muscle.steepest(self.u.x.array - self.u0.x.array)
+        return self.comm.allreduce(np.inf if np.isnan(steepest) else steepest, MPI.MAX)
 
     def admissible(self, least: float = 0.0) -> bool:
         """Whether u is finite and det F above `least` at every quadrature point of every rank. Collective."""
