@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from dolfinx import fem
+from dolfinx import fem, la
 from petsc4py import PETSc
 from scipy import sparse
 
@@ -43,6 +43,8 @@ PRESETS: dict[str, dict[str, object]] = {
     # Tangents of the solid where factors would not fit: smoothed aggregation that knows the rigid motions (Vanek,
     # Mandel and Brezina 1996, doi:10.1007/BF02238511). FGMRES stops by the true residual.
     "amg": {"ksp_type": "fgmres", "ksp_gmres_restart": 60, "pc_type": "gamg"},
+    # Tangents that are not symmetric, those of inverse elasticity.
+    "lu": {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": "mumps", "mat_mumps_icntl_14": 60},
 }
 # The same by one rank alone: on four and more, MUMPS adds in the order in which messages arrive, so that the last bits
 # differ from run to run.
@@ -143,6 +145,32 @@ def only_up_to(kernel: np.ndarray, A: PETSc.Mat) -> PETSc.NullSpace:
     return space
 
 
+class Rows:
+    """PETSc's matrix with the finished rows of DOLFINx's own, whose blocks may have any shape. Collective."""
+
+    def __init__(self, A: la.MatrixCSR):
+        self._A, sizes = A, A.block_size
+        maps = A.index_map(0), A.index_map(1)
+        shape = [(one.size_local * size, one.size_global * size) for one, size in zip(maps, sizes, strict=True)]
+        self._local = [(one.size_local + one.num_ghosts) * size for one, size in zip(maps, sizes, strict=True)]
+        self._own = shape[0][0]
+        own = self._own_rows()
+        local = np.arange(maps[1].size_local + maps[1].num_ghosts, dtype=np.int32)
+        whole = (maps[1].local_to_global(local)[:, None] * sizes[1] + np.arange(sizes[1])).ravel()
+        self._indptr, self._indices = own.indptr.astype(PETSc.IntType), whole[own.indices].astype(PETSc.IntType)
+        self.matrix = PETSc.Mat().createAIJ(shape, csr=(self._indptr, self._indices, own.data), comm=maps[0].comm)
+
+    def update(self) -> PETSc.Mat:
+        """The matrix with the present values."""
+        self.matrix.setValuesCSR(self._indptr, self._indices, self._own_rows().data)
+        self.matrix.assemble()
+        return self.matrix
+
+    def _own_rows(self) -> sparse.csr_matrix:
+        blocks = self._A.data.reshape(-1, *self._A.block_size), self._A.indices, self._A.indptr
+        return sparse.bsr_matrix(blocks, shape=self._local).tocsr()[: self._own]
+
+
 class Assembly:
     """The matrix of a bilinear form, the same to the last bit whenever it is assembled on the same ranks.
 
@@ -155,24 +183,12 @@ class Assembly:
     def __init__(self, form: fem.Form, bcs: Sequence[fem.DirichletBC] = ()):
         self._form, self._bcs = form, list(bcs)
         self._A = fem.create_matrix(form)
-        rows, columns = self._A.index_map(0), self._A.index_map(1)
-        size = self._A.block_size[0]
-        self._own = rows.size_local * size
-        own = self._own_rows()
-        local = np.arange(columns.size_local + columns.num_ghosts, dtype=np.int32)
-        whole = (columns.local_to_global(local)[:, None] * size + np.arange(size)).ravel()
-        self._indptr, self._indices = own.indptr.astype(PETSc.IntType), whole[own.indices].astype(PETSc.IntType)
-        shape = (self._own, rows.size_global * size)
-        self.matrix = PETSc.Mat().createAIJ((shape, shape), csr=(self._indptr, self._indices, own.data), comm=rows.comm)
+        self._rows = Rows(self._A)
+        self.matrix = self._rows.matrix
 
     def update(self) -> PETSc.Mat:
         """The matrix, assembled anew."""
         self._A.set_value(0.0)
         fem.assemble_matrix(self._A, self._form, bcs=self._bcs)
         self._A.scatter_reverse()
-        self.matrix.setValuesCSR(self._indptr, self._indices, self._own_rows().data)
-        self.matrix.assemble()
-        return self.matrix
-
-    def _own_rows(self) -> sparse.csr_matrix:
-        return self._A.to_scipy().tocsr()[: self._own]
+        return self._rows.update()

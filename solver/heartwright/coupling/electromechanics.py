@@ -8,6 +8,7 @@ from dolfinx import fem
 from heartwright.body.circulation import Circulation
 from heartwright.coupling.preparation import NodalFields, Preparation, Row
 from heartwright.electrophysiology.tissue import Tissue
+from heartwright.mechanics import contact
 from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.energy import Energy
 from heartwright.mechanics.solid import Solid
@@ -107,6 +108,8 @@ class Heart(Preparation):
         row |= self._shape_of_the_left_ventricle()
         if self.energy:
             row |= self.energy.observables()
+        if contacts := self.solid.wall.contacts:
+            row |= contact.observables(contacts)
         row["cavity_error"] = (self._cavity_error(), "1")
         row["newton"] = (float(self.solid.iterations), "1")
         return row
@@ -140,7 +143,8 @@ class Heart(Preparation):
             f"{side.upper()} {row[f'{side}_pressure'][0]:.0f} mmHg {row[f'{side}_volume'][0]:.0f} mL"
             for side in self.solid.cavities
         )
-        return f"Newton {row['newton'][0]:.0f}  {cavities}"
+        planes = f"  planes {row['contact_force'][0]:.1f} N" if "contact_force" in row else ""
+        return f"Newton {row['newton'][0]:.0f}  {cavities}{planes}"
 
     def fields(self) -> NodalFields:
         return super().fields() | {

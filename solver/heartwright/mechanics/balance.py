@@ -116,9 +116,9 @@ class Balance:
         """|du|_inf (mm). Collective."""
         return self.comm.allreduce(float(np.abs(du.array_r[self.moving]).max(initial=0.0)), MPI.MAX)
 
-    def deformed(self) -> float:
-        """How much the step from u0 to u deforms any cell, |∇(u - u0)|_inf. Collective."""
-        steepest = self.muscle.steepest(self.u.x.array - self.u0.x.array)
+    def steepest(self, w: np.ndarray) -> float:
+        """|∇w|_inf of a local array like that of u, infinite where w is not finite. Collective."""
+        steepest = self.muscle.steepest(w)
         return self.comm.allreduce(np.inf if np.isnan(steepest) else steepest, MPI.MAX)
 
     def admissible(self, least: float = 0.0) -> bool:

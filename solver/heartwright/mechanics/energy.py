@@ -1,7 +1,8 @@
 r"""Energy: what a moving wall holds, and what it turns into heat.
 
     kinetic    K = ∫ ρ/2 |v|² dX
-    elastic    E = ∫ Ψ/det G dX + Σ_springs 1/2 ∫ k |e|² dS       Ψ of muscle without tension, that does not move
+    elastic    E = ∫ Ψ/det G dX + Σ_springs 1/2 ∫ k |e|² dS + Σ_planes ∫ k Φ dS
+                                                              Ψ of muscle without tension, that does not move
     heat       D = ∫ η |Ė|²/det G dX + Σ_dashpots ∫ c |v|² dS
 
 so that K + E changes by the work of pressures, body forces and tensions, less ∫ D dt and what the scheme takes out.
@@ -56,9 +57,10 @@ def _kinetic(wall: Wall) -> ufl.Form:
 
 def _elastic(wall: Wall) -> ufl.Form:
     F, e = (ufl.Identity(3) + ufl.grad(wall.u)) * wall.frame, wall.u - wall.slack
-    muscle = wall.potential(F.T * F, F.T * F, 0, 0, wall.stiffening, wall.q)
+    muscle = wall.potential(F.T * F, F.T * F, 0, 0, wall.stiffening, wall.q, *wall.varying.values())
     springs = [boundary.robin(wall.geometry, spec, e / 2, 0 * e, e) for spec in _robin(wall)]
-    return sum(springs, muscle / abs(ufl.det(wall.frame)) * wall.dx)
+    planes = [contact.energy for contact in wall.contacts]
+    return sum(springs + planes, muscle / abs(ufl.det(wall.frame)) * wall.dx)
 
 
 def _heat(wall: Wall) -> ufl.Form:

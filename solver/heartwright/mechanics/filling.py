@@ -20,7 +20,7 @@ import numpy as np
 
 from heartwright.errors import SolveFailed
 from heartwright.mechanics.balance import Balance
-from heartwright.newton import LaggedNewton
+from heartwright.newton import LaggedNewton, Solver
 
 START, RAMP = 5.0, 10  # ms: the first step; number of steps over which the pressure rises
 SHORTEST = 1e-4  # ms: a wall that moves a millimetre in so short a step has nothing to hold it
@@ -40,8 +40,20 @@ class Loaded:
 
     def __init__(self, wall: Balance):
         self.wall = wall
-        self.residual, self.tangent, self.size = wall.residual, wall.tangent, wall.size
-        self.admissible, self.diagnosis = wall.admissible, wall.diagnosis
+        self.residual, self.size = wall.residual, wall.size
+
+    def solver(self, equation: str) -> Solver:
+        """One for increments."""
+        return self.wall.solver(equation, at_rest=True)
+
+    def tangent(self) -> None:
+        self.wall.tangent()
+
+    def admissible(self, least: float = 0.0) -> bool:
+        return self.wall.admissible(least)
+
+    def diagnosis(self) -> str:
+        return self.wall.diagnosis()
 
     def border(self):
         return np.zeros(0), [], np.zeros((0, 0))
@@ -49,13 +61,28 @@ class Loaded:
     def move(self, du, dp: np.ndarray, length: float) -> None:
         self.wall.move(du, length)
 
+    def keep(self) -> None:
+        """Here a step begins."""
+        self.wall.u0.x.array[:], self._q = self.wall.u.x.array, self.wall.q.x.array.copy()
+
+    def deformed(self) -> float:
+        """How much the step deforms any cell, |∇δu|_inf. Collective."""
+        return self.wall.steepest(self.wall.u.x.array - self.wall.u0.x.array)
+
+    def undo(self) -> None:
+        """Back to where the step began."""
+        self.wall.u.x.array[:], self.wall.q.x.array[:] = self.wall.u0.x.array, self._q
+
 
 class Creep:
-    """A wall that creeps to its balance under slowly rising pressures (kPa, one per cavity); `say` hears how far."""
+    """A wall that creeps to its balance under slowly rising pressures (kPa, one per cavity); `say` hears how far.
 
-    def __init__(self, wall: Balance, equation: str, say: Callable[[str], None]):
-        self.wall, self.equation, self.say = wall, equation, say
-        self.newton = LaggedNewton(wall.solver(equation, at_rest=True), wall.r, 0)
+    problem: the equations, if they are not those of the wall's displacement.
+    """
+
+    def __init__(self, wall: Balance, equation: str, say: Callable[[str], None], problem: Loaded | None = None):
+        self.wall, self.equation, self.say, self.problem = wall, equation, say, problem or Loaded(wall)
+        self.newton = LaggedNewton(self.problem.solver(equation), wall.r, 0)
 
     def __enter__(self):
         self._viscosity = float(self.wall.viscosity.value)
@@ -77,11 +104,11 @@ class Creep:
         for _ in range(PATIENCE):
             ahead = min(1.0, done + 1.0 / RAMP)
             wall.load(start + ahead * (target - start))
-            wall.u0.x.array[:], q0 = wall.u.x.array, wall.q.x.array.copy()
+            self.problem.keep()
             try:
-                speed, deformed = self._step(dt, FASTER * speed if done == 1.0 else np.inf)
+                speed, deformed = self._step(dt, FASTER * max(speed, AT_REST) if done == 1.0 else np.inf)
             except SolveFailed as failure:
-                wall.u.x.array[:], wall.q.x.array[:] = wall.u0.x.array, q0
+                self.problem.undo()
                 dt, speed = dt / 4.0, np.inf
                 if dt < SHORTEST:
                     reason = f"the wall gives way under {100 * ahead:.0f} % of the pressure"
@@ -94,18 +121,18 @@ class Creep:
                 return
             longest = 5.0 if done == 1.0 else 1.0
             dt *= float(np.clip(DEFORM / max(deformed, 1e-12), 0.3, longest))
-        raise self._failed(f"the wall still moves at {speed:.2g} mm/ms after {PATIENCE} steps", wall.diagnosis())
+        reason = f"the wall still moves at {speed:.2g} mm/ms after {PATIENCE} steps"
+        raise self._failed(reason, self.problem.diagnosis())
 
     def _step(self, dt: float, fastest: float) -> tuple[float, float]:
         """A step of dt (ms); returns the speed of the wall (mm/ms) and how much it deforms cells.
 
         Raises SolveFailed when that leads nowhere.
         """
-        wall = self.wall
-        wall.rate.value = 1.0 / dt
-        speed, deformed = self.newton.once(Loaded(wall)) / dt, wall.deformed()
-        if not (deformed < 2 * DEFORM and speed < fastest and wall.admissible(LEAST_J)):
-            raise SolveFailed(self.equation, wall.diagnosis())
+        self.wall.rate.value = 1.0 / dt
+        speed, deformed = self.newton.once(self.problem) / dt, self.problem.deformed()
+        if not (deformed < 2 * DEFORM and speed < fastest and self.problem.admissible(LEAST_J)):
+            raise SolveFailed(self.equation, self.problem.diagnosis())
         return speed, deformed
 
     def _failed(self, reason: str, where: str) -> SolveFailed:
@@ -117,16 +144,15 @@ class Creep:
         wall.rate.value = 0.0
         self.newton.stale = True
         increment, residual = FINER * limit.increment, FINER * limit.residual * wall.force
-        self.newton.solve(Loaded(wall), increment, residual, np.inf, limit.max_iterations)
+        self.newton.solve(self.problem, increment, residual, np.inf, limit.max_iterations)
 
-
-def balance(
-    wall: Balance, start: np.ndarray, target: np.ndarray, equation: str, say: Callable[[str], None] = lambda line: None
-) -> None:
-    """From balance under the pressures `start` to that under `target` (kPa)."""
-    with Creep(wall, equation, say) as creep:
-        creep.towards(start, target, last=LONG)
-        creep.settle()
+    def rest(self) -> None:
+        """Settle, or stay where the wall has crept to if muscle is too soft for more."""
+        self.problem.keep()
+        try:
+            self.settle()
+        except SolveFailed:
+            self.problem.undo()
 
 
 def fill(wall: Balance, start: np.ndarray, target: np.ndarray, say: Callable[[str], None]) -> None:
@@ -136,7 +162,9 @@ def fill(wall: Balance, start: np.ndarray, target: np.ndarray, say: Callable[[st
         wall.slack.x.array[:] = 0.0
     wall.follow.value = follow
     wall.put()
-    balance(wall, start, target, "passive filling", say)
+    with Creep(wall, "passive filling", say) as creep:
+        creep.towards(start, target, last=LONG)
+        creep.settle()
     wall.follow.value = 0.0
     wall.slack.x.array[:] += follow * wall.u.x.array
     wall.u0.x.array[:] = wall.u.x.array

@@ -12,16 +12,16 @@ from collections.abc import Callable
 import numpy as np
 
 from heartwright.errors import InputError
-from heartwright.mechanics import klotz, support
-from heartwright.mechanics.filling import FOLLOW, Loaded, balance, fill, prestress
+from heartwright.mechanics import inverse, klotz, support, unloading
+from heartwright.mechanics.filling import FOLLOW, LONG, Creep, Loaded, fill, prestress
 from heartwright.mechanics.motion import Motion, scheme
 from heartwright.mechanics.spec import MechanicsSpec
-from heartwright.mechanics.unloading import unload
 from heartwright.mechanics.wall import Wall
 from heartwright.mesh import rows
 from heartwright.newton import LaggedNewton
 from heartwright.parts import Rows
 
+UNLOAD = {"pointwise": prestress, "shape": unloading.unload, "inverse": inverse.unload}
 Volumes = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -114,11 +114,9 @@ class Solid:
         target = np.array([pressures[name] for name in self.cavities])
         if self.spec.prestress and not self.p.any():
             self.p[:] = [self.spec.prestress[name] for name in self.cavities]
-            if self.spec.unloading == "shape":
-                unload(self.wall, self.p, say)
+            UNLOAD[self.spec.unloading](self.wall, self.p, say)
+            if self.spec.unloading != "pointwise":
                 self._compare_with_klotz(say)
-            else:
-                prestress(self.wall, self.p, say)
         fill(self.wall, self.p.copy(), target, say)
         self.p[:] = target
         self.motion.rest()
@@ -128,16 +126,18 @@ class Solid:
         return self.volumes()
 
     def passive_curve(self, pressures: list[dict[str, float]]) -> list[np.ndarray]:
-        """Volumes (uL) of the resting wall at cavity pressures (kPa), each in balance; the state stays as it is.
+        """Volumes (uL) of the resting wall at cavity pressures (kPa), in balance or next to it; the state stays.
 
         The springs follow the wall like in a first filling, so that an unloaded heart comes back to its shape.
         """
         wall, kept = self.wall, {name: array.copy() for name, array in self.state().items()}
-        wall.follow.value = FOLLOW if self.spec.unloading == "shape" else 0.0
+        wall.follow.value = 0.0 if self.spec.unloading == "pointwise" else FOLLOW
         volumes, start = [], self.p.copy()
         for at in pressures:
             target = np.array([at[name] for name in self.cavities])
-            balance(wall, start, target, "passive curve")
+            with Creep(wall, "passive curve", lambda line: None) as creep:
+                creep.towards(start, target, last=LONG)
+                creep.rest()
             volumes.append(self.volumes())
             start = target
         wall.follow.value = 0.0

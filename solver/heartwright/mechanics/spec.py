@@ -111,8 +111,31 @@ class Displacement(Spec):
     value: Vector | Path
 
 
+class Plane(Spec):
+    """A rigid plane that the facet region may touch but not cross, such as that of a device's ring; see `contact`.
+
+    `point` and `normal`: of the plane, which the wall is in front of; `motion`: how far it is moved, a vector or a path
+    in time. It bears k per depth behind it, with `smoothing` the depth over which contact sets in: the stiffer the
+    plane, the less the wall goes in, and the harder each step is to solve.
+    """
+
+    type: Literal["plane"] = "plane"
+    where: str
+    point: Vector
+    normal: tuple[float, float, float]
+    stiffness: Annotated[Stiffness, Field(gt=0)] = 20.0
+    smoothing: Annotated[Length, Field(gt=0)] = 0.05
+    motion: Vector | Path = (0.0, 0.0, 0.0)
+
+    @model_validator(mode="after")
+    def _has_a_normal(self):
+        if not any(self.normal):
+            raise ValueError("the normal of a plane is a direction: it cannot be zero")
+        return self
+
+
 Held = Fixed | Displacement
-Boundary = Annotated[Robin | Fixed | Displacement | SurfacePressure, Field(discriminator="type")]
+Boundary = Annotated[Robin | Fixed | Displacement | SurfacePressure | Plane, Field(discriminator="type")]
 
 
 class ActiveSpec(Spec):
@@ -183,7 +206,8 @@ class MechanicsSpec(Spec):
     one lets muscle bulge where its pressure changes within a cell.
     `prestress`: the cavity pressures (e.g. {lv: 8 mmHg, rv: 4 mmHg}) at which the mesh was imaged, and which it bears
     in that shape. Without it the mesh is taken as stress-free. `unloading`: without load each piece of such muscle is
-    free of stress `pointwise`, or the heart as a whole has a stress-free `shape`, which is found. `density` switches
+    free of stress `pointwise`, or the heart as a whole has a stress-free shape, which is found by the balance of the
+    image (`inverse`) or by filling one shape after another (`shape`). `density` switches
     inertia on; steps in time are those of backward Euler, or with a `spectral_radius` those of the generalised-α
     method, of second order (1 keeps all oscillations, 0 takes out the fastest at once). `active_stress`: a second
     Piola-Kirchhoff stress along the fibres that is prescribed, on top of what the sarcomeres make.
@@ -202,7 +226,7 @@ class MechanicsSpec(Spec):
     boundaries: list[Boundary] = Field(default_factory=_pericardium_and_vessels)
     regions: list[RegionSpec] = Field(default_factory=list)
     prestress: dict[str, Pressure] | None = None
-    unloading: Literal["pointwise", "shape"] = "pointwise"
+    unloading: Literal["pointwise", "shape", "inverse"] = "pointwise"
     quadrature_degree: int = Field(ge=2, le=8, default_factory=_quadrature)
     newton: NewtonSpec = NewtonSpec()
 
@@ -212,7 +236,7 @@ class MechanicsSpec(Spec):
 
     @model_validator(mode="after")
     def _loaded_where_it_is_unloaded(self):
-        if self.unloading == "shape" and not self.prestress:
+        if self.unloading != "pointwise" and not self.prestress:
             raise ValueError("without `prestress` the mesh is free of stress already: leave `unloading` out")
         return self
 

@@ -7,10 +7,8 @@ doi:10.3970/cmes.2011.079.181):
     U <- U - u,   until |u| < CLOSE
 
 Anderson mixing of the last steps (Walker and Ni 2011, doi:10.1137/10078356X) speeds this up, as Aitken's relaxation
-does elsewhere (Rausch, Genet and Humphrey 2017, doi:10.1002/cnm.2826). The result solves the equations of inverse
-elasticity (Govindjee and Mihalic 1996, doi:10.1016/0045-7825(96)01045-6). Newton's method for these was tried and left:
-the derivative of the penalty, test functions without divergence against shapes without change of volume, is not
-symmetric and not positive, and neither creep nor load steps kept it stable.
+does elsewhere (Rausch, Genet and Humphrey 2017, doi:10.1002/cnm.2826). Muscle that is very soft without load keeps it
+from converging; `inverse` solves the equation for U instead.
 """
 
 from collections.abc import Callable
@@ -43,13 +41,16 @@ class Unloading(Prestrain):
         """G = (I + ∇U)⁻¹, in UFL."""
         return ufl.inv(ufl.Identity(3) + ufl.grad(self.U))
 
-    def take(self, U: np.ndarray) -> bool:
-        """Take another U (local array); returns whether 1/LEAST > det G > LEAST at all points. Collective."""
+    def take(self, U: np.ndarray) -> None:
+        """Take another U (local array, of which the owned part counts), and G and M with it. Collective."""
         self.U.x.array[:] = U
         self.U.x.scatter_forward()
         self.follow()
+
+    def possible(self, least: float) -> bool:
+        """Whether 1/least > det G > least at all points. Collective."""
         d = np.linalg.det(self.G.x.array.reshape(-1, 3, 3))
-        bad = not ((d > LEAST) & (d * LEAST < 1.0)).all()
+        bad = not ((d > least) & (d * least < 1.0)).all()
         return not self.U.function_space.mesh.comm.allreduce(bad, MPI.LOR)
 
     def state(self) -> dict[str, np.ndarray]:
@@ -69,7 +70,7 @@ def unload(wall: Balance, pressures: np.ndarray, say: Callable[[str], None]) -> 
         for k in range(1, PATIENCE + 1):
             try:
                 creep.towards(start, pressures, last=LONG)
-                _settle(creep, wall)
+                creep.rest()
             except SolveFailed as failure:
                 reason = f"filling {k} fails: {failure.reason}"
                 break
@@ -94,15 +95,6 @@ def unload(wall: Balance, pressures: np.ndarray, say: Callable[[str], None]) -> 
     _put(wall, shape, nearest.U, nearest.u)
 
 
-def _settle(creep: Creep, wall: Balance) -> None:
-    """The balance without viscosity, or what is next to it where muscle is too soft for that."""
-    u, q = wall.u.x.array.copy(), wall.q.x.array.copy()
-    try:
-        creep.settle()
-    except SolveFailed:
-        wall.u.x.array[:], wall.q.x.array[:] = u, q
-
-
 class Found(NamedTuple):
     """A stress-free shape U, and the displacement u of its k-th filled wall from the image, `far` at most (mm)."""
 
@@ -123,9 +115,9 @@ def _move(wall: Balance, shape: Unloading, step: np.ndarray) -> float:
 
 
 def _put(wall: Balance, shape: Unloading, U: np.ndarray, u: np.ndarray) -> bool:
-    """Give wall and springs another stress-free shape; returns whether it is one, see `Unloading.take`. Collective."""
+    """Give wall and springs another stress-free shape; returns whether it is one. Collective."""
     wall.u.x.array[:] = u
     wall.u.x.scatter_forward()
-    possible = shape.take(U)
+    shape.take(U)
     wall.slack.x.array[:] = (1.0 - FOLLOW) * shape.U.x.array
-    return possible
+    return shape.possible(LEAST)

@@ -25,6 +25,7 @@ from heartwright.linalg import JIT
 from heartwright.mechanics import active, boundary
 from heartwright.mechanics.balance import Balance
 from heartwright.mechanics.cavity import Cavity
+from heartwright.mechanics.contact import Contact
 from heartwright.mechanics.incompressible import Incompressible
 from heartwright.mechanics.muscle import FRAME, Fields, Muscle
 from heartwright.mechanics.passive import volumetric
@@ -36,6 +37,7 @@ from heartwright.mechanics.spec import (
     Displacement,
     MechanicsSpec,
     Path,
+    Plane,
     Robin,
     SurfacePressure,
     numbers,
@@ -70,7 +72,7 @@ class Wall(Balance):
         self.u, self.u0, self.v, self.slack = (fem.Function(V, name=name) for name in ("u", "u0", "v", "slack"))
         self.Ta, self.Ka, self.q = (fem.Function(geometry.V1, name=name) for name in ("Ta", "Ka", "q"))
         self.frame = _frame(geometry, rule, degree)
-        unloading = Unloading if spec.unloading == "shape" else Prestrain
+        unloading = Prestrain if spec.unloading == "pointwise" else Unloading
         self.prestrain = unloading(self.u, self.frame, degree) if spec.prestress else None
         self.stiffening = scale_field(geometry, spec.regions, "passive_scale")
         self.rate, self.viscosity = fem.Constant(mesh, 0.0), fem.Constant(mesh, spec.viscosity)
@@ -91,6 +93,11 @@ class Wall(Balance):
             if isinstance(held, Displacement)
         ]
         self._prescribed = [(self.Sa, spec.active_stress), *((place, path) for _, place, path in self._displaced)]
+        planes = [plane for plane in spec.boundaries if isinstance(plane, Plane)]
+        self.contacts = [Contact(geometry, plane, self.u) for plane in planes]
+        self._prescribed += [
+            (contact.motion, plane.motion) for contact, plane in zip(self.contacts, planes, strict=True)
+        ]
         self.p = [fem.Constant(mesh, 0.0) for _ in surfaces]
         self.cavities = [Cavity(geometry, self.u, surface) for surface in surfaces]
         fixed = boundary.fixed_nodes(geometry, spec.boundaries, V)
@@ -102,6 +109,8 @@ class Wall(Balance):
         self._gradients = [self.r.duplicate() for _ in surfaces]
         self.force = self._unit_load()
         self.follow_curves(0.0)
+        for contact in self.contacts:
+            contact.require_off()
         self.projected_stretch = Projection(geometry.V1, self.stretch(), self.dx)
 
     def potential(self, C, C0, Ta, Ka, s, q, *varying):
@@ -147,6 +156,7 @@ class Wall(Balance):
                 p = fem.Constant(self.geometry.mesh, 0.0)
                 self._prescribed.append((p, spec.value))
                 loads.append(boundary.pressure(self.geometry, spec, p, self.u, w))
+        loads += [contact.load(w) for contact in self.contacts]
         if body_force is not None:
             loads.append(-ufl.inner(body_force, w) * self.dx)
         return loads

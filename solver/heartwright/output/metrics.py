@@ -29,6 +29,9 @@ def of_last_beat(series: Series, period: float) -> dict[str, Metric]:
         found |= _ecg(beat["time"], leads)
     if "lv_twist" in beat:
         found |= _strains(beat)
+    if "contact_force" in beat:
+        found["contact_force_max"] = {"value": float(beat["contact_force"].max()), "unit": "N"}
+        found["contact_depth_max"] = {"value": float(beat["contact_depth"].max()), "unit": "mm"}
     if "reentry_cycle_length" in series:
         found["reentry_cycle_length"] = {"value": float(series["reentry_cycle_length"][-1]), "unit": "ms"}
     if "blood_volume" in series:
