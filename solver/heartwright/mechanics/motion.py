@@ -46,18 +46,15 @@ class Motion:
     """The steps of a wall.
 
     Between steps the wall's u is the displacement and v the velocity; within one, u is u_αf, and u0 and v are u* and
-    v*. u_dot, v_dot: the rates u' and v' (mm/ms, mm/ms²); v_dot_before: v' a step earlier.
+    v*. u_dot, v_dot: the rates u' and v' (mm/ms, mm/ms²).
     """
 
     def __init__(self, wall: Wall, scheme: Scheme):
         self.wall, self.scheme = wall, scheme
-        zeros = (np.zeros_like(wall.u.x.array) for _ in range(5))
-        self.u_dot, self.v_dot, self.v_dot_before, self._u, self._v = zeros
+        self.u_dot, self.v_dot, self._u, self._v = (np.zeros_like(wall.u.x.array) for _ in range(4))
 
     def begin(self, dt: float) -> None:
-        """Set rate, u* and v* of a step, and guess u.
-
-        From a v' that changes as it did in the step before, unless that turns an element inside out.
+        """Set rate, u* and v* of a step, and guess u from a v' that stays, unless that turns an element inside out.
 
         Collective.
         """
@@ -67,8 +64,7 @@ class Motion:
         lag = (1 - a.alpha_m / a.gamma) / rate
         wall.u0.x.array[:] = self._u - lag * self.u_dot
         wall.v.x.array[:] = self._v - lag * self.v_dot
-        v_dot = 2 * self.v_dot - self.v_dot_before
-        wall.u.x.array[:] = wall.u0.x.array + (self._v + a.alpha_f * dt * v_dot) / rate
+        wall.u.x.array[:] = wall.u0.x.array + (self._v + a.alpha_f * dt * self.v_dot) / rate
         wall.put()
         if not wall.admissible():
             wall.u.x.array[:] = self._u
@@ -88,7 +84,6 @@ class Motion:
         wall, a = self.wall, self.scheme
         u, v, rate = wall.u.x.array, wall.v.x.array, wall.rate.value
         v_now = (u - wall.u0.x.array) * rate
-        self.v_dot_before[:] = self.v_dot
         self.u_dot[:] = _end(self.u_dot, v_now, a.alpha_m)
         self.v_dot[:] = _end(self.v_dot, (v_now - v) * rate, a.alpha_m)
         u[:], v[:] = _end(self._u, u, a.alpha_f), _end(self._v, v_now, a.alpha_f)
@@ -96,7 +91,7 @@ class Motion:
 
     def rest(self) -> None:
         """Forget all movement."""
-        for rate in (self.wall.v.x.array, self.u_dot, self.v_dot, self.v_dot_before):
+        for rate in (self.wall.v.x.array, self.u_dot, self.v_dot):
             rate[:] = 0.0
 
 

@@ -165,7 +165,6 @@ class Solid:
             "v": wall.v.x.array,
             "u_dot": self.motion.u_dot,
             "v_dot": self.motion.v_dot,
-            "v_dot_before": self.motion.v_dot_before,
         }
         prestrain = wall.prestrain.state() if wall.prestrain else {}
         pressure = {"q": wall.q.x.array} if wall.incompressible else {}
@@ -175,7 +174,7 @@ class Solid:
 
     def rows(self) -> dict[str, Rows]:
         nodes = rows.of_nodes(self.geometry, self.wall.V)
-        numbered = dict.fromkeys(("slack", "u", "v", "u_dot", "v_dot", "v_dot_before"), nodes)
+        numbered = dict.fromkeys(("slack", "u", "v", "u_dot", "v_dot"), nodes)
         if self.wall.incompressible:
             numbered["q"] = rows.of_vertices(self.geometry)
         if self.wall.prestrain:
