@@ -62,6 +62,7 @@ class LaggedNewton:
     """
 
     SLOW = 0.6  # a slower rate pays for a new factorisation
+    SAME = 0.1  # a smaller change of an increment does not
     STILL = 1e-2  # of the bound on increments: then the residual is what round-off leaves of it in very stiff elements
     SEEN = 0.1  # of the bounds, within which no further increment is needed
     SHORTEST = 1 / 64  # of an increment, when only a part of it is admissible
@@ -72,6 +73,7 @@ class LaggedNewton:
         self.mixing = Mixing(r.comm.tompi4py(), r.getLocalSize() + borders, borders, memory)
         self.rate = 1.0  # how fast increments shrank when last seen
         self.stale = True  # set it to ask for a new factorisation at the next iteration
+        self.patience = 0  # iterations before new factors are tried again
         self.iterations = self.factorisations = 0
 
     def solve(self, problem: Nonlinear, increment: float, residual: float, constraint: float, max_it: int) -> int:
@@ -82,6 +84,7 @@ class LaggedNewton:
         """
         border, previous, before, held = problem.border(), None, np.inf, False
         self.mixing.begin()
+        self.patience = 0
         for k in range(1, max_it + 1):
             problem.residual(self.r)
             norm = self.r.norm()
@@ -93,10 +96,11 @@ class LaggedNewton:
             fresh = self.stale
             if self.stale:
                 self._factor(problem, border[1])
+                self.mixing.forget()
             dp, size = self._increment(problem, border)
-            if previous and size > self.SLOW * previous and not fresh:
-                self._factor(problem, border[1])
-                dp, size = self._increment(problem, border)
+            self.patience = max(0, self.patience - 1)
+            if previous and size > self.SLOW * previous and not (fresh or self.patience):
+                dp, size = self._renewed(problem, border, size)
             elif previous:
                 self.rate = size / previous
             if not np.isfinite(size) or self.rate > 10:
@@ -121,6 +125,7 @@ class LaggedNewton:
         border = problem.border()
         problem.residual(self.r)
         self._factor(problem, border[1])
+        self.mixing.forget()
         dp, size = self._increment(problem, border)
         problem.move(self.du, dp, 1.0)
         self.iterations += 1
@@ -139,10 +144,22 @@ class LaggedNewton:
             raise self._failed(problem, failure.reason) from failure
         for row, z in zip(C, self.Z, strict=True):
             self.linear.solve(row, z)
-        self.mixing.forget()
         self.stale = False
         self.rate = 1.0
         self.factorisations += 1
+
+    def _renewed(self, problem: Nonlinear, border, size: float) -> tuple[np.ndarray, float]:
+        """The increment by new factors; if that is the old one, of this `size`, they are not what is slow.
+
+        Then K lacks something, which mixing learns if it is given some iterations.
+        """
+        self._factor(problem, border[1])
+        dp, renewed = self._increment(problem, border)
+        if abs(renewed - size) < self.SAME * size:
+            self.patience = self.mixing.memory
+        else:
+            self.mixing.forget()
+        return dp, renewed
 
     def _increment(self, problem: Nonlinear, border) -> tuple[np.ndarray, float]:
         """The plain increment: du into self.du; returns dp and the size of du."""
