@@ -65,7 +65,7 @@ def squeezed(down: float, plane: Plane) -> np.ndarray:
 
 @pytest.mark.parametrize("stiffness", [2.0, 100.0])
 def test_a_block_is_squeezed_as_the_law_says_and_let_go(slab, stiffness):
-    """The plane comes from 1 mm above, goes 1 mm further down within four steps, and back; rollers let the block widen."""
+    """The plane comes from 1 mm above, goes as far below in four steps, and back; rollers let the block widen."""
     plane = lid(stiffness=stiffness, motion=DOWN)
     body = block(slab, plane)
     found = []
