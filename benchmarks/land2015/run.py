@@ -13,7 +13,6 @@ import numpy as np
 from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
-from heartwright.linalg import LaggedNewton
 from heartwright.mechanics.filling import LONG, Creep, Loaded
 from heartwright.mechanics.passive import Guccione
 from heartwright.mechanics.spec import Curve, Fixed, MechanicsSpec, SurfacePressure
@@ -21,6 +20,7 @@ from heartwright.mechanics.wall import Wall
 from heartwright.mesh.geometry import Geometry, build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 from heartwright.mesh.where import FibresConstant
+from heartwright.newton import LaggedNewton
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -66,7 +66,7 @@ def beam(across: int) -> Wall:
     law, load = Guccione(C=2.0, b_f=8.0, b_t=2.0, b_fs=4.0), Curve(times=(0.0, 20.0), values=(0.0, 0.004))
     push = SurfacePressure(where="below", value=load)
     wall = Wall(geometry, spec(law, INCOMPRESSIBLE, Fixed(where="held"), push), FibresConstant(), [])
-    newton = LaggedNewton(wall.K, wall.r, 0, wall.preset, "Land 2015")
+    newton = LaggedNewton(wall.solver("Land 2015"), wall.r, 0)
     for part in range(1, 21):
         wall.follow_curves(float(part))
         newton.stale = True

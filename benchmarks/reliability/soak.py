@@ -26,10 +26,11 @@ CADENCE = {"output.fields.every": "1 s", "output.checkpoint.every": "500 ms", "r
 
 
 class Sample(NamedTuple):
-    """Of one rank: hours computed, bytes of its own in memory, files open."""
+    """Of one rank: hours computed, bytes resident, those of them that are its own and not of files, files open."""
 
     hours: float
-    memory: int
+    resident: int
+    own: int
     files: int
 
 
@@ -70,13 +71,14 @@ def least(seen: dict[int, list[Sample]]) -> float:
 
 
 def figures(what: str, samples: np.ndarray) -> list[dict[str, object]]:
-    """Growth of the memory after the first quarter in percent per hour, its error, and how open files changed."""
-    hours, memory, files = samples[samples[:, 0] > samples[-1, 0] / 4].T
-    slope, error = trend(*minutes(hours, memory))
-    percent = 100 / memory[-1]
+    """Growth of the memory after the first quarter, in percent of what is resident, and how open files changed."""
+    hours, resident, own, files = samples[samples[:, 0] > samples[-1, 0] / 4].T
+    slope, error = trend(*minutes(hours, own))
+    percent = 100 / np.median(resident)
     return [
         row(f"{what}: computed", hours[-1], "h", low=0.5),
-        row(f"{what}: memory", memory[-1] / 1e6, "MB"),
+        row(f"{what}: resident memory", np.median(resident) / 1e6, "MB"),
+        row(f"{what}: of its own", np.median(own) / 1e6, "MB"),
         row(f"{what}: memory grows", slope * percent, "%/h", high=0.1),
         row(f"{what}: standard error of that", error * percent, "%/h"),
         row(f"{what}: open files change by", np.ptp(files), "1", high=0),
@@ -119,11 +121,12 @@ def sample(pid: int) -> Sample | None:
     try:
         ticks = sum(map(int, (process / "stat").read_text().rpartition(")")[2].split()[11:13]))
         status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
-        memory = sum(1024 * int(status[kind].split()[0]) for kind in ("RssAnon", "RssShmem"))
+        anonymous, shared, mapped = (1024 * int(status[f"Rss{kind}"].split()[0]) for kind in ("Anon", "Shmem", "File"))
         files = len(os.listdir(process / "fd"))
     except (OSError, KeyError):
         return None
-    return Sample(ticks / os.sysconf("SC_CLK_TCK") / 3600, memory, files)
+    own = anonymous + shared
+    return Sample(ticks / os.sysconf("SC_CLK_TCK") / 3600, own + mapped, own, files)
 
 
 if __name__ == "__main__":

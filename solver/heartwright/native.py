@@ -22,8 +22,10 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 COMPILE = ("-std=gnu11", "-O3", "-march=native", "-ffast-math", "-fopenmp-simd", "-fPIC", "-fvisibility=hidden", "-w")
 
 
-def library(source: str, name: str) -> ctypes.CDLL:
+def library(source: str, name: str, links: tuple[str, ...] = ()) -> ctypes.CDLL:
     """The shared library made of the C text `source`; compiled on first use, then loaded from the cache.
+
+    links: what else it is linked with, e.g. `-lsmumps`.
 
     The file's name is `name` and a digest of the text, the flags, the compiler's version and the processor's model,
     so a cache shared by different machines never serves wrong code. Only functions marked
@@ -39,23 +41,23 @@ def library(source: str, name: str) -> ctypes.CDLL:
         raise ValueError(f"not a library name: {name!r}")
     argv = _compiler()
     folder = cache_folder()
-    target = folder / f"{name}-{_digest(source, argv)}.so"
+    target = folder / f"{name}-{_digest(source, argv, links)}.so"
     if not target.exists():
-        _build_once(source, argv, target)
+        _build_once(source, argv, links, target)
     try:
         return ctypes.CDLL(str(target))
     except OSError:  # damaged by a full disk or a crash of the machine: build it again, once
         target.unlink(missing_ok=True)
-        _build_once(source, argv, target)
+        _build_once(source, argv, links, target)
         return _load(target)
 
 
-def library_on(comm, source: str, name: str) -> ctypes.CDLL:
+def library_on(comm, source: str, name: str, links: tuple[str, ...] = ()) -> ctypes.CDLL:
     """`library` for all ranks of `comm`: rank 0 compiles, the others load. Collective; all ranks fail or none does."""
     with together(comm):
-        loaded = library(source, name) if comm.rank == 0 else None
+        loaded = library(source, name, links) if comm.rank == 0 else None
     with together(comm):  # ranks on another machine, with a cache of their own, compile here
-        return loaded or library(source, name)
+        return loaded or library(source, name, links)
 
 
 def cache_folder() -> Path:
@@ -129,16 +131,16 @@ def _libraries() -> tuple[str, ...]:
     return ("-lmvec", "-lm") if platform.machine() == "x86_64" else ("-lm",)
 
 
-def _digest(source: str, argv: tuple[str, ...]) -> str:
-    parts = [source, *argv, _version(argv), *_flags(), *_libraries(), processor()[0]]
+def _digest(source: str, argv: tuple[str, ...], links: tuple[str, ...]) -> str:
+    parts = [source, *argv, _version(argv), *_flags(), *_libraries(), *links, processor()[0]]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def _build_once(source: str, argv: tuple[str, ...], target: Path) -> None:
+def _build_once(source: str, argv: tuple[str, ...], links: tuple[str, ...], target: Path) -> None:
     try:
         with _locked(target.with_suffix(".lock")):
             if not target.exists():
-                _build(source, argv, target)
+                _build(source, argv, links, target)
     except OSError as error:
         raise StorageError(f"{target.parent}: cannot write compiled kernels: {error.strerror}") from error
 
@@ -151,7 +153,7 @@ def _locked(path: Path):
         yield
 
 
-def _build(source: str, argv: tuple[str, ...], target: Path) -> None:
+def _build(source: str, argv: tuple[str, ...], links: tuple[str, ...], target: Path) -> None:
     """Compile and link in a temporary folder beside `target`, then rename.
 
     Linking is a step of its own because gcc < 13, when it links with -ffast-math, adds start-up code that switches
@@ -161,7 +163,7 @@ def _build(source: str, argv: tuple[str, ...], target: Path) -> None:
         text, object_, result = (Path(folder) / f"kernel{suffix}" for suffix in (".c", ".o", ".so"))
         text.write_text(source)
         _run([*argv, *_flags(), "-c", str(text), "-o", str(object_)], target.stem)
-        _run([*argv, "-shared", "-fPIC", str(object_), "-o", str(result), *_libraries()], target.stem)
+        _run([*argv, "-shared", "-fPIC", str(object_), "-o", str(result), *links, *_libraries()], target.stem)
         with open(result, "rb") as handle:
             os.fsync(handle.fileno())
         text.replace(target.with_suffix(".c"))  # kept for the curious and for debuggers

@@ -10,6 +10,8 @@ from heartwright.output import fields, series
 
 pytestmark = pytest.mark.parallel
 
+EXACT = "_pressure", "_volume", "_tension", "activated"
+
 
 def test_the_small_heart_goes_through_excitation_contraction_and_a_valve(beats):
     trace = beats(1).series
@@ -23,7 +25,9 @@ def test_the_small_heart_goes_through_excitation_contraction_and_a_valve(beats):
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_traces_do_not_depend_on_the_number_of_ranks(beats, ranks):
     apart = heart.differences(beats(1).series, beats(ranks).series)
-    assert max(apart.values()) < 1e-8, apart  # 1e-10 seen: what the linear solvers leave
+    exact = {name: value for name, value in apart.items() if name.startswith("ecg") or name.endswith(EXACT)}
+    assert max(exact.values()) < 1e-7, exact  # 1e-8 seen
+    assert max(apart.values()) < 1e-6, apart  # 1e-7 seen in the twist: single precision knows soft modes less well
 
 
 @pytest.mark.parametrize("ranks", [2, 3])

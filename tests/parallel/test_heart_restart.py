@@ -60,7 +60,8 @@ def test_a_run_asked_to_stop_while_it_is_filled_ends_soon_and_begins_anew(unbrok
     assert json.loads((folder / "run.json").read_text())["outcome"] == "stopped"
     assert not (folder / "checkpoints").exists()
     _restart(folder)
-    assert (folder / "series.csv").read_bytes() == (unbroken.folder / "series.csv").read_bytes()
+    apart = heart.differences(series.read(folder / "series.csv"), unbroken.series)
+    assert max(apart.values()) < 1e-7, apart  # MUMPS adds in the order in which messages arrive
 
 
 @pytest.mark.parametrize("ranks", [1, 3])

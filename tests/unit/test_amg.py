@@ -11,6 +11,7 @@ from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
+from heartwright.mumps import Factors
 from heartwright.parts import restore, snapshot
 from heartwright.units import MMHG
 
@@ -29,7 +30,7 @@ def test_a_beat_is_the_same_with_multigrid_as_with_factors(monkeypatch):
     factors = Solid(geometry, MechanicsSpec(), mesh.fibres, {"lv": "lv_endo"}, 1.0)
     monkeypatch.setattr(balance, "FACTORED", 0)
     multigrid = Solid(geometry, MechanicsSpec(), mesh.fibres, {"lv": "lv_endo"}, 1.0)
-    assert (factors.newton.linear.preset, multigrid.newton.linear.preset) == ("ldl_low_rank", "amg")
+    assert isinstance(factors.newton.linear, Factors) and multigrid.newton.linear.preset == "amg"
     factors.inflate({"lv": 4 * MMHG})
     restore([multigrid], snapshot([factors]))
     for solid in (factors, multigrid):

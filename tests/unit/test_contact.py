@@ -20,7 +20,7 @@ SLAB = MeshSpec(generate=Slab(lengths=(10, 4, 4), size=2), fibres=FibresConstant
 MU, KAPPA, BED = 20.0, 100.0, 30.0  # kPa, kPa, kPa/mm
 ROLLERS = [Robin(where=side, stiffness=BED, direction="facet") for side in ("xmin", "ymin", "zmin")]
 SOFT = MechanicsSpec(passive=NeoHooke(mu=MU), bulk_modulus=KAPPA, viscosity=0.0, boundaries=ROLLERS)
-DOWN = Path(times=(0.0, 4.0, 8.0), values=((0.0, 0.0, 1.0), (0.0, 0.0, -1.0), (0.0, 0.0, 1.0)))
+DOWN = Path(times=(0.0, 8.0, 16.0), values=((0.0, 0.0, 1.0), (0.0, 0.0, -1.0), (0.0, 0.0, 1.0)))
 
 
 def nothing(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -65,15 +65,15 @@ def squeezed(down: float, plane: Plane) -> np.ndarray:
 
 @pytest.mark.parametrize("stiffness", [2.0, 100.0])
 def test_a_block_is_squeezed_as_the_law_says_and_let_go(slab, stiffness):
-    """The plane comes from 1 mm above, goes 1 mm down within four steps, and back; rollers let the block widen."""
+    """The plane comes from 1 mm above, goes as far below in four steps, and back; rollers let the block widen."""
     plane = lid(stiffness=stiffness, motion=DOWN)
     body = block(slab, plane)
     found = []
-    for t in range(8):
+    for t in range(16):
         body.step(float(t), 1.0, nothing)
         found.append((body.wall.contacts[0].depth(), body.wall.contacts[0].force()))
-    assert found[0] == found[6] == (0.0, 0.0)
-    for (depth, force), down in zip(found[2:5], (0.5, 1.0, 0.5), strict=True):
+    assert found[1] == found[13] == (0.0, 0.0)
+    for (depth, force), down in zip(found[5:10:2], (0.5, 1.0, 0.5), strict=True):
         _, _, expected = squeezed(down, plane)
         assert depth == pytest.approx(expected, rel=1e-4)
         assert force == pytest.approx(40.0 * stiffness * phi(expected, plane.smoothing), rel=1e-4)

@@ -9,6 +9,7 @@ from mpi4py import MPI
 
 from heartwright.linalg import JIT
 from heartwright.mechanics.boundary import fixed_nodes
+from heartwright.mechanics.filling import Loaded
 from heartwright.mechanics.passive import volumetric
 from heartwright.mechanics.spec import Fixed, MechanicsSpec, RegionSpec, Robin, numbers
 from heartwright.mechanics.storage import SymmetricMatrix
@@ -141,6 +142,13 @@ def test_the_least_determinant_is_that_of_the_deformation(wall):
     values = J.eval(wall.geometry.mesh, np.arange(len(wall.muscle.nodes), dtype=np.int32))
     lowest, cell = wall.muscle.least_determinant()
     assert lowest == pytest.approx(values.min(), rel=1e-12) and values[cell].min() == values.min()
+
+
+def test_the_steepest_gradient_is_that_of_the_step(wall):
+    points, _ = basix.make_quadrature(basix.CellType.tetrahedron, 4)
+    gradient = fem.Expression(ufl.grad(wall.u - wall.u0), points, jit_options=QUICK)
+    values = gradient.eval(wall.geometry.mesh, np.arange(len(wall.muscle.nodes), dtype=np.int32)).reshape(-1, 9)
+    assert Loaded(wall).deformed() == pytest.approx(np.linalg.norm(values, axis=1).max(), rel=1e-12)
 
 
 def test_a_diagnosis_names_the_most_compressed_element_by_its_number_in_the_input(wall):

@@ -5,7 +5,8 @@ import pytest
 from petsc4py import PETSc
 
 from heartwright.errors import SolveFailed
-from heartwright.linalg import LaggedNewton
+from heartwright.linalg import Linear
+from heartwright.newton import LaggedNewton
 
 K = np.array([1.0, 10.0, 100.0])
 INCREMENT, RESIDUAL = 1e-5, 1e-4
@@ -54,7 +55,7 @@ def exact(f: float) -> np.ndarray:
 @pytest.fixture
 def springs():
     problem = Springs(0.1)
-    return problem, LaggedNewton(problem.K, problem.r, 0, "ldl", "springs")
+    return problem, LaggedNewton(Linear(problem.K, "ldl", "springs"), problem.r, 0)
 
 
 def test_every_solve_ends_within_its_bounds(springs):
@@ -81,3 +82,20 @@ def test_a_solve_that_takes_too_many_iterations_fails(springs):
     problem.f = 1e3
     with pytest.raises(SolveFailed, match="springs: no convergence in 2 iterations"):
         newton.solve(problem, INCREMENT, RESIDUAL, np.inf, 2)
+
+
+class Turning(Springs):
+    """The same with forces across the movement, of which the tangent knows nothing."""
+
+    def residual(self, r) -> None:
+        super().residual(r)
+        r.array[:] += np.cross([8.0, -4.0, 3.0], self.u)
+
+
+def test_what_the_tangent_lacks_is_learned_and_not_paid_for_with_factorisations():
+    problem = Turning(0.1)
+    newton = LaggedNewton(Linear(problem.K, "ldl", "springs"), problem.r, 0)
+    newton.solve(problem, INCREMENT, RESIDUAL, np.inf, 30)
+    problem.residual(problem.r)
+    assert problem.r.norm() <= RESIDUAL
+    assert newton.factorisations <= 3

@@ -6,6 +6,7 @@ import pytest
 from heartwright.errors import InputError
 from heartwright.odes.codegen import generate
 from heartwright.odes.kernel import Kernel
+from heartwright.odes.model import read
 from small_models import CELL, OSCILLATOR, model
 
 SCHEMES = ("rush_larsen", "rush_larsen_2", "rk4")
@@ -47,6 +48,35 @@ def test_lanes_are_independent(cell):
         alone.set("stimulus_current", stimulus[i])
         alone.step(0, 2, 100)
         assert (alone.y[:, 0] == batch.y[:, i]).all()
+
+
+def ready(n: int, v: np.ndarray, scheme: str = "rush_larsen_2") -> Kernel:
+    """Ventricular cells with the potentials v."""
+    kernel = Kernel(read("tentusscher_panfilov_2006"), n, inputs=("stimulus_current",), scheme=scheme)
+    kernel["membrane_potential"] = v
+    return kernel
+
+
+def test_a_lane_is_calm_or_not_whatever_its_neighbours_do():
+    """Bit for bit: resting lanes keep the first-order step, also in blocks where others need the second evaluation."""
+    v = np.where(np.arange(24) % 3 == 0, -40.0, -85.4)
+    v[16:] = -85.4  # a block where all are calm
+    batch = ready(24, v)
+    batch.step(0, 0.05)
+    for i in (0, 1, 15, 16):
+        alone = ready(1, v[i])
+        alone.step(0, 0.05)
+        assert (alone.y[:, 0] == batch.y[:, i]).all(), i
+
+
+def test_at_rest_the_second_order_scheme_is_the_first_order_one():
+    """One evaluation serves both steps; where the potential moves, they differ."""
+    v = np.array([-85.4, -40.0])
+    first, second = ready(2, v, "rush_larsen"), ready(2, v)
+    for kernel in (first, second):
+        kernel.step(0, 0.05)
+    assert second.y[:, 0] == pytest.approx(first.y[:, 0], rel=1e-12)
+    assert abs(second["membrane_potential"][1] - first["membrane_potential"][1]) > 1e-2
 
 
 def test_no_lanes_at_all(cell):

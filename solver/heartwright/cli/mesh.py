@@ -1,59 +1,19 @@
 """`heartwright mesh`: from whatever the user has to a mesh that a heart can be made of, one step at a time."""
 
-import functools
 from pathlib import Path
-from typing import Any
 
 import click
-from pydantic import ValidationError
 
-from heartwright import memory, scenario, start
-from heartwright.document import Node, assignment, read_file, read_text
+from heartwright import memory, start
+from heartwright.cli.mesh_source import SCENARIOS, described, meant, pair, validated
+from heartwright.document import Node
 from heartwright.errors import InputError
-from heartwright.explain import explain
-from heartwright.mesh.spec import UNIT, MeshSpec
+from heartwright.mesh.spec import MeshSpec
 
-SCENARIOS = (".yaml", ".yml")
-FIXES = "[orientation, slivers]"
-
-SOURCE = click.argument("source", type=click.Path(path_type=Path))
 WRITTEN = "File to write: .h5 (ours), .vtu or .pts (CARP)."
 OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help=WRITTEN)
 PICTURE = click.option("--picture", "drawing", type=click.Path(path_type=Path), help="Also draw it into this .png.")
 FORCE = click.option("--force", is_flag=True, help="Replace the file if it exists.")
-SET = click.option(
-    "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Any key of `mesh`: fibres.endo='50 deg'."
-)
-DESCRIPTION = (
-    click.option("--unit", type=click.Choice(tuple(UNIT)), help="Of the file's coordinates."),
-    click.option(
-        "--regions", metavar="YAML", help="Our surfaces and their tags: '{lv_endo: 13, epi: 12}', or a YAML file."
-    ),
-    click.option(
-        "--tissues", metavar="YAML", help="Our regions of the tissue and their tags: '{lv: 1, la: [2, 3]}', or a file."
-    ),
-    click.option("--also", multiple=True, type=click.Path(), help="A further file about the same points."),
-    click.option("--tags", help="The field of the file that holds the tags."),
-    click.option("--size", help="Edge length to mesh the surface anew at: '4 mm'."),
-    click.option("--fix", is_flag=True, help="Turn inverted cells round and remesh where cells are nearly flat."),
-    SET,
-)
-
-
-def described(command):
-    """The options that say what a file means, together as the argument `given`."""
-
-    @functools.wraps(command)
-    def collected(source: Path, unit, regions, tissues, also, tags, size, fix, changes, **others: Any):
-        given = {"unit": unit, "regions": regions, "tissues": tissues, "tags": tags, "size": size}
-        given["fix"] = FIXES if fix else None
-        given["also"] = f"[{', '.join(map(_quoted, also))}]" if also else None
-        pairs = [(key, text) for key, text in given.items() if text is not None]
-        return command(source, [*pairs, *map(_pair, changes)], **others)
-
-    for option in reversed(DESCRIPTION):
-        collected = option(collected)
-    return SOURCE(collected)
 
 
 @click.group()
@@ -76,14 +36,14 @@ def import_(source: Path, given: list, output: Path | None, suggest: bool, drawi
     from heartwright.mesh import suggest as shapes
 
     if suggest:
-        proposed = shapes.propose(_spec(source, given, unit="mm"))
+        proposed = shapes.propose(meant(source, given, unit="mm"))
         _say(proposed.lines)
         given = [*proposed.given, *given]
     elif output is None:
         raise InputError("mesh import: say with -o where to write the mesh, or ask with --suggest what it holds")
     write = _writer(output, force) if output else None
     if write or drawing:
-        raw = prepare.prepare(_spec(source, given))
+        raw = prepare.prepare(meant(source, given))
         if drawing:
             _draw(raw, drawing)
         if write:
@@ -100,7 +60,7 @@ def check(source: Path, given: list, drawing: Path | None) -> None:
     """
     from heartwright.mesh import prepare, quality
 
-    raw = prepare.prepare(_spec(source, given))
+    raw = prepare.prepare(meant(source, given))
     _say(raw.notes)
     click.echo("smallest dihedral angle of the tetrahedra:")
     _say(quality.histogram(quality.dihedral_angles(raw.points, raw.cells)))
@@ -116,7 +76,7 @@ def info(source: Path, given: list) -> None:
     """Say what is in a mesh file: sizes, tags, names, fields."""
     from heartwright.mesh import suggest
 
-    _say(suggest.inventory(_spec(source, given, unit="mm")))
+    _say(suggest.inventory(meant(source, given, unit="mm")))
 
 
 @mesh.command()
@@ -130,8 +90,8 @@ def generate(shape: str, output: Path, force: bool, changes: tuple[str, ...]) ->
 
     write = _writer(output, force)
     tree = Node({"generate": Node({"type": Node(shape, "SHAPE")}, "SHAPE")}, "SHAPE")
-    pairs = [(f"generate.{key}", text) for key, text in map(_pair, changes)]
-    _finish(write, output, prepare.prepare(_validated(tree, pairs)))
+    pairs = [(f"generate.{key}", text) for key, text in map(pair, changes)]
+    _finish(write, output, prepare.prepare(validated(tree, pairs)))
 
 
 @mesh.command()
@@ -148,7 +108,7 @@ def remesh(source: Path, given: list, output: Path, force: bool) -> None:
     if "size" not in dict(given):
         raise InputError("mesh remesh: give the wanted edge length, e.g. --size '4 mm'")
     write = _writer(output, force)
-    _finish(write, output, prepare.prepare(_spec(source, given)))
+    _finish(write, output, prepare.prepare(meant(source, given)))
 
 
 @mesh.command()
@@ -165,7 +125,7 @@ def blood(source: Path, given: list, output: Path, force: bool, cavity: str) -> 
     from heartwright.mesh import prepare
 
     write = _writer(output, force)
-    _finish(write, output, inside.blood(prepare.prepare(_spec(source, given)), cavity))
+    _finish(write, output, inside.blood(prepare.prepare(meant(source, given)), cavity))
 
 
 @mesh.command()
@@ -236,44 +196,7 @@ def picture(source: Path, given: list, output: Path) -> None:
     """
     from heartwright.mesh import prepare
 
-    _draw(prepare.prepare(_spec(source, given)), output)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _pair(text: str) -> tuple[str, str]:
-    return assignment(text, "fibres.endo='50 deg'")
-
-
-def _spec(source: Path, given: list[tuple[str, str]], unit: str | None = None) -> MeshSpec:
-    """The mesh that a file or a scenario means with the options on top; `unit` where none is needed."""
-    if source.suffix in SCENARIOS:
-        tree = scenario.read(source).child("mesh")
-        if tree is None:
-            raise InputError(f"{source}: has no `mesh`")
-    else:
-        tree = Node({"file": Node(str(source), str(source))}, str(source))
-    if unit and not tree.has(("unit",)) and tree.has(("file",)):
-        tree = tree.put(("unit",), Node(unit, str(source)))
-    return _validated(tree, given)
-
-
-def _validated(tree: Node, given: list[tuple[str, str]]) -> MeshSpec:
-    for key, text in given:
-        tree = tree.put(tuple(key.split(".")), _value(key, text))
-    try:
-        return MeshSpec.model_validate(tree.plain())
-    except ValidationError as error:
-        raise InputError(*explain(error, tree, MeshSpec)) from None
-
-
-def _value(key: str, text: str) -> Node:
-    """The value of an option: YAML, or for names and tags a file of YAML."""
-    if key in ("regions", "tissues") and Path(text).is_file():
-        return read_file(Path(text), text)
-    return read_text(text, f"--{key}", Path.cwd(), lines=False)
+    _draw(prepare.prepare(meant(source, given)), output)
 
 
 def _writer(output: Path, force: bool):
@@ -290,7 +213,7 @@ def _together(comm, source: Path, given: list, output: Path, force: bool):
     from heartwright.parallel import together
 
     with together(comm):
-        found = _spec(source, given), _writer(output, force)
+        found = meant(source, given), _writer(output, force)
     return found
 
 

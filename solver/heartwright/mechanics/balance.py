@@ -7,11 +7,13 @@ from dolfinx.fem import petsc as fem_petsc
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from heartwright.linalg import JIT, rigid_motions
+from heartwright import mumps
+from heartwright.linalg import INEXACT, JIT, Linear, rigid_motions
 from heartwright.mechanics.incompressible import Incompressible
 from heartwright.mechanics.muscle import Muscle
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mechanics.storage import SaddlePointMatrix, SymmetricMatrix
+from heartwright.mumps import Factors
 
 FACTORED = 500_000  # unknowns: factors of 300 000 fit a workstation, and multigrid is slow where hearts are filled
 
@@ -81,13 +83,18 @@ class Balance:
         if len(self._fixed_rows):
             forces.array[self._fixed_rows] = 0.0
 
-    @property
-    def preset(self) -> str:
-        """The solver of K, see `linalg.PRESETS`; every term but the pressure on the rims has a potential."""
-        if self.n_dofs > FACTORED and not (self.incompressible or self.spec.newton.reproducible):
-            return "amg"
-        factors = "ldl" if self.incompressible else "ldl_low_rank"
-        return f"{factors}_alone" if self.spec.newton.reproducible else factors
+    def solver(self, equation: str, at_rest: bool = False) -> Linear | Factors:
+        """A solver for increments of u, by K; every term but the pressure on the rims has a potential. Collective.
+
+        at_rest: nothing but soft muscle resists, and factors that are not exact may miss half an increment.
+        """
+        if self.spec.newton.reproducible:
+            return Linear(self.K, "ldl_alone", equation)
+        if self.n_dofs > FACTORED and not self.incompressible:
+            return Linear(self.K, "amg", equation, rtol=INEXACT)
+        if at_rest or self.incompressible or not mumps.available(self.comm):
+            return Linear(self.K, "ldl", equation)
+        return Factors(self.matrix, self.r, equation)
 
     def tangent(self) -> None:
         """Bring K to dr/du at the present u."""
@@ -108,6 +115,11 @@ class Balance:
     def size(self, du: PETSc.Vec) -> float:
         """|du|_inf (mm). Collective."""
         return self.comm.allreduce(float(np.abs(du.array_r[self.moving]).max(initial=0.0)), MPI.MAX)
+
+    def steepest(self, w: np.ndarray) -> float:
+        """|∇w|_inf of a local array like that of u, infinite where w is not finite. Collective."""
+        steepest = self.muscle.steepest(w)
+        return self.comm.allreduce(np.inf if np.isnan(steepest) else steepest, MPI.MAX)
 
     def admissible(self, least: float = 0.0) -> bool:
         """Whether u is finite and det F above `least` at every quadrature point of every rank. Collective."""

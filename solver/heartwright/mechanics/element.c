@@ -111,9 +111,9 @@ static void kinematics(const struct muscle *m, long first, struct block *b) {
 }
 
 /* out: the least det(I + grad u) at any point (huge where there are no cells), the sum of all, which is not finite if one
-   of them is not, and the cell of the least. */
-void EXPORT heartwright_determinants(const struct muscle *m, double *out) {
-  double low = 1e300, sum = 0.0, cell = -1.0;
+   of them is not, the cell of the least, and the greatest |grad u|. */
+void EXPORT heartwright_deformation(const struct muscle *m, double *out) {
+  double low = 1e300, sum = 0.0, cell = -1.0, steep = 0.0;
   lanes one[9] = {{0}};
   for (int k = 0; k < 3; k++) one[4 * k] += 1.0;
   for (long first = 0; first < m->cells; first += W) {
@@ -124,8 +124,12 @@ void EXPORT heartwright_determinants(const struct muscle *m, double *out) {
     for (int q = 0; q < Q; q++) {
       deformation(b.u, q, B, one, F);
       const lanes d = determinant(&F[0][0]);
+      lanes square = {0};
+      for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) square += (F[i][j] - one[3 * i + j]) * (F[i][j] - one[3 * i + j]);
       for (int l = 0; l < W; l++) {
         if (d[l] < low) low = d[l], cell = b.cell[l];
+        if (square[l] > steep) steep = square[l];
         sum += d[l];
       }
     }
@@ -133,6 +137,7 @@ void EXPORT heartwright_determinants(const struct muscle *m, double *out) {
   out[0] = low;
   out[1] = sum;
   out[2] = cell;
+  out[3] = sqrt(steep);
 }
 
 /* out: at every point of every cell F_m (9), S (6), and the work S : (F_m^T (F_m - F0_m)) of the step from u0 to u, all per

@@ -6,11 +6,12 @@ one Newton iteration per step:
     u <- u - (K + K_viscous / dt)^-1 r(u)
 
 Viscosity is what makes this solvable: without load the muscle is four orders of magnitude softer in shear than in
-compression, and Newton's method has next to no radius of convergence there. The step dt follows the movement: about
-`MOVE` per step on the way, then ever longer, but shorter again when the wall gains speed. What is left at rest Newton's
-method does without viscosity, so that the balance does not depend on the way there. The springs
-of a heart that starts free of stress follow the wall for a share `FOLLOW` of its way. A wall that is being prestressed
-goes back to its imaged shape after every step, its springs stretched as much as if it had been filled to it.
+compression, and Newton's method has next to no radius of convergence there. The step dt follows the movement: it
+deforms no cell by much more than `DEFORM`, because a linearised rotation changes volume with its square, and is ever
+longer towards rest. What is left there Newton's method does without viscosity, so that the balance does not depend on
+the way. The springs of a heart that starts free of stress follow the wall for a share `FOLLOW` of its way. A wall that
+is being prestressed goes back to its imaged shape after every step, its springs stretched as much as if it had been
+filled to it.
 """
 
 from collections.abc import Callable
@@ -18,12 +19,13 @@ from collections.abc import Callable
 import numpy as np
 
 from heartwright.errors import SolveFailed
-from heartwright.linalg import LaggedNewton
 from heartwright.mechanics.balance import Balance
+from heartwright.newton import LaggedNewton, Solver
 
 START, RAMP = 5.0, 10  # ms: the first step; number of steps over which the pressure rises
 SHORTEST = 1e-4  # ms: a wall that moves a millimetre in so short a step has nothing to hold it
-MOVE = 1.0  # mm per step: well below the thickness of a wall
+DEFORM = 0.2  # per step: |∇δu|, strain and rotation
+FASTER = 2.0  # than in the step before: not under a load that stays
 AT_REST = 1e-4  # mm/ms: so slow that nothing moves within a heartbeat
 LONG = 1e3  # ms: in such a step viscosity does not matter
 FOLLOW = 0.5  # of the displacement: how far the surroundings have grown to fit the filled heart
@@ -39,7 +41,10 @@ class Loaded:
     def __init__(self, wall: Balance):
         self.wall = wall
         self.residual, self.size = wall.residual, wall.size
-        self.K, self.preset = wall.K, wall.preset
+
+    def solver(self, equation: str) -> Solver:
+        """One for increments."""
+        return self.wall.solver(equation, at_rest=True)
 
     def tangent(self) -> None:
         self.wall.tangent()
@@ -60,6 +65,10 @@ class Loaded:
         """Here a step begins."""
         self.wall.u0.x.array[:], self._q = self.wall.u.x.array, self.wall.q.x.array.copy()
 
+    def deformed(self) -> float:
+        """How much the step deforms any cell, |∇δu|_inf. Collective."""
+        return self.wall.steepest(self.wall.u.x.array - self.wall.u0.x.array)
+
     def undo(self) -> None:
         """Back to where the step began."""
         self.wall.u.x.array[:], self.wall.q.x.array[:] = self.wall.u0.x.array, self._q
@@ -73,7 +82,7 @@ class Creep:
 
     def __init__(self, wall: Balance, equation: str, say: Callable[[str], None], problem: Loaded | None = None):
         self.wall, self.equation, self.say, self.problem = wall, equation, say, problem or Loaded(wall)
-        self.newton = LaggedNewton(self.problem.K, wall.r, 0, self.problem.preset, equation)
+        self.newton = LaggedNewton(self.problem.solver(equation), wall.r, 0)
 
     def __enter__(self):
         self._viscosity = float(self.wall.viscosity.value)
@@ -96,25 +105,35 @@ class Creep:
             ahead = min(1.0, done + 1.0 / RAMP)
             wall.load(start + ahead * (target - start))
             self.problem.keep()
-            wall.rate.value = 1.0 / dt
-            size = self.newton.once(self.problem)
-            if not (size < 2 * MOVE and self.problem.admissible(LEAST_J)):
-                where, dt = self.problem.diagnosis(), dt / 4.0
+            try:
+                speed, deformed = self._step(dt, FASTER * max(speed, AT_REST) if done == 1.0 else np.inf)
+            except SolveFailed as failure:
                 self.problem.undo()
+                dt, speed = dt / 4.0, np.inf
                 if dt < SHORTEST:
-                    raise self._failed(f"the wall gives way under {100 * ahead:.0f} % of the pressure", where)
+                    reason = f"the wall gives way under {100 * ahead:.0f} % of the pressure"
+                    raise self._failed(reason, failure.reason) from None
                 continue
-            done, faster = ahead, size / dt > max(speed, AT_REST)
-            speed = size / dt
+            done = ahead
             self.say(f"{self.equation}: {100 * done:.0f} % of the pressure, the wall moves at {speed:.1e} mm/ms")
             after()
             if speed < AT_REST and done == 1.0 and dt > last:
                 return
-            if done == 1.0:
-                dt *= 0.5 if faster else float(np.clip(MOVE / max(size, 1e-12), 0.3, 5.0))
-        raise self._failed(
-            f"the wall still moves at {speed:.2g} mm/ms after {PATIENCE} steps", self.problem.diagnosis()
-        )
+            longest = 5.0 if done == 1.0 else 1.0
+            dt *= float(np.clip(DEFORM / max(deformed, 1e-12), 0.3, longest))
+        reason = f"the wall still moves at {speed:.2g} mm/ms after {PATIENCE} steps"
+        raise self._failed(reason, self.problem.diagnosis())
+
+    def _step(self, dt: float, fastest: float) -> tuple[float, float]:
+        """A step of dt (ms); returns the speed of the wall (mm/ms) and how much it deforms cells.
+
+        Raises SolveFailed when that leads nowhere.
+        """
+        self.wall.rate.value = 1.0 / dt
+        speed, deformed = self.newton.once(self.problem) / dt, self.problem.deformed()
+        if not (deformed < 2 * DEFORM and speed < fastest and self.problem.admissible(LEAST_J)):
+            raise SolveFailed(self.equation, self.problem.diagnosis())
+        return speed, deformed
 
     def _failed(self, reason: str, where: str) -> SolveFailed:
         return SolveFailed(self.equation, f"{reason}; {where}")

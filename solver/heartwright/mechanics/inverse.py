@@ -18,7 +18,7 @@ import ufl
 from dolfinx import fem
 from petsc4py import PETSc
 
-from heartwright.linalg import JIT, Assembly, Rows
+from heartwright.linalg import JIT, Assembly, Linear, Rows
 from heartwright.mechanics import boundary
 from heartwright.mechanics.filling import FOLLOW, LONG, Creep, Loaded
 from heartwright.mechanics.prestress import carried_back
@@ -40,7 +40,10 @@ class Image(Loaded):
             self._B, self._Bt, self._D = (Rows(A) for A in (self._coupled.B, self._coupled.Bt, self._coupled.D))
             blocks = [[self._stiffness.matrix, self._B.matrix], [self._Bt.matrix, self._D.matrix]]
         self._nest = PETSc.Mat().createNest(blocks, comm=wall.comm)
-        self.K, self.preset = self._nest.convert("aij", PETSc.Mat()), "lu"
+        self.K = self._nest.convert("aij", PETSc.Mat())
+
+    def solver(self, equation: str) -> Linear:
+        return Linear(self.K, "lu", equation)
 
     def _derivative(self) -> ufl.Form:
         """-dr/dU, and what viscosity and dashpots add to it."""
@@ -90,6 +93,9 @@ class Image(Loaded):
 
     def keep(self) -> None:
         self._kept = self.U.x.array.copy(), self.wall.q.x.array.copy()
+
+    def deformed(self) -> float:
+        return self.wall.steepest(self.U.x.array - self._kept[0])
 
     def undo(self) -> None:
         U, self.wall.q.x.array[:] = self._kept

@@ -98,9 +98,15 @@ class Muscle:
 
     def least_determinant(self) -> tuple[float, int]:
         """The least det F at any quadrature point of this rank, nan if u is not finite, and its cell (-1: no cells)."""
-        out = np.zeros(3)
-        self._library.heartwright_determinants(ctypes.byref(self._struct), out.ctypes.data)
-        return (float(out[0]) if np.isfinite(out[1]) else np.nan), int(out[2])
+        lowest, total, cell, _ = self._deformation(self._struct)
+        return (lowest if np.isfinite(total) else np.nan), int(cell)
+
+    def steepest(self, w: np.ndarray) -> float:
+        """The greatest |∇w| at any quadrature point of this rank, nan if w, a local array like u, is not finite."""
+        struct = _Struct.from_buffer_copy(self._struct)
+        struct.u = w.ctypes.data
+        _, total, _, steepest = self._deformation(struct)
+        return steepest if np.isfinite(total) else np.nan
 
     def stress(self, before: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What the muscle bears at the quadrature points of this rank's cells, at the end of a step from `before` to u.
@@ -120,6 +126,12 @@ class Muscle:
         out = np.zeros((*self.nodes.shape, 4, 3))
         self._library.heartwright_coupling(ctypes.byref(self._struct), out.ctypes.data)
         return out
+
+    def _deformation(self, struct: _Struct) -> list[float]:
+        """The least det F, a sum that is finite if struct.u is, the cell of the least, and the greatest |∇u|."""
+        out = np.zeros(4)
+        self._library.heartwright_deformation(ctypes.byref(struct), out.ctypes.data)
+        return out.tolist()
 
     def _arguments(self) -> tuple:
         p = self._law.values()
@@ -184,11 +196,11 @@ def _compile(comm, generated: str) -> ctypes.CDLL:
     kernel = resources.files("heartwright.mechanics").joinpath("element.c").read_text()
     library = native.library_on(comm, head + generated + kernel, "muscle")
     real = ctypes.c_double
-    library.heartwright_determinants.argtypes = [POINTER, POINTER]
+    library.heartwright_deformation.argtypes = [POINTER, POINTER]
     library.heartwright_stress.argtypes = [POINTER, POINTER, POINTER]
     library.heartwright_coupling.argtypes = [POINTER, POINTER]
     library.heartwright_residual.argtypes = [POINTER, POINTER, real, real, POINTER]
     library.heartwright_tangent.argtypes = [POINTER, POINTER, real, real, POINTER, POINTER]
-    for name in ("determinants", "stress", "coupling", "residual", "tangent"):
+    for name in ("deformation", "stress", "coupling", "residual", "tangent"):
         getattr(library, f"heartwright_{name}").restype = None
     return library

@@ -12,13 +12,13 @@ from collections.abc import Callable
 import numpy as np
 
 from heartwright.errors import InputError
-from heartwright.linalg import LaggedNewton
 from heartwright.mechanics import inverse, klotz, support, unloading
 from heartwright.mechanics.filling import FOLLOW, LONG, Creep, Loaded, fill, prestress
 from heartwright.mechanics.motion import Motion, scheme
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mechanics.wall import Wall
 from heartwright.mesh import rows
+from heartwright.newton import LaggedNewton
 from heartwright.parts import Rows
 
 UNLOAD = {"pointwise": prestress, "shape": unloading.unload, "inverse": inverse.unload}
@@ -75,7 +75,7 @@ class Solid:
         self.u = self.wall.u
         self.motion = Motion(self.wall, scheme(spec.spectral_radius))
         self.p, self.p_rate, self._p_rate_before, self._p0 = (np.zeros(len(cavities)) for _ in range(4))
-        self.newton = LaggedNewton(self.wall.K, self.wall.r, len(cavities), self.wall.preset, self.name)
+        self.newton = LaggedNewton(self.wall.solver(self.name), self.wall.r, len(cavities))
         self.iterations, self._dt = 0, dt
 
     def tension(self, Ta: np.ndarray, Ka: np.ndarray) -> None:

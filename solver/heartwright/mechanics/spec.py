@@ -168,7 +168,8 @@ class RegionSpec(Spec):
 class NewtonSpec(Spec):
     """When the nonlinear solve of one step counts as solved, and when it gives up.
 
-    `reproducible`: one rank factorises alone; the last bits are then the same in every run on as many ranks.
+    `reproducible`: one rank factorises alone, in double precision; the last bits are then the same in every run on as
+    many ranks, and the first eight digits on any number.
     """
 
     increment: Annotated[Length, Field(gt=0)] = 2e-5

@@ -52,6 +52,18 @@ class SymmetricMatrix:
         self.petsc.assemble()
         return self.petsc
 
+    def triangle(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns, in the numbering of all ranks, of this rank's entries on and above the diagonal."""
+        first = self.csr.index_map(0).local_range[0]
+        blocks = np.stack([self._row[: len(self._columns)] + first, self._columns])
+        rows, columns = (3 * blocks[..., None, None] + np.indices((3, 3))[:, None]).reshape(2, -1)
+        self._upper = np.flatnonzero(rows <= columns)
+        return rows[self._upper], columns[self._upper]
+
+    def entries(self) -> np.ndarray:
+        """The values of those that `triangle` has told."""
+        return self.values.reshape(-1)[self._upper]
+
     def collect(self) -> None:
         """Bring the rows this rank owns to their sums over the ranks, and those of fixed nodes to the identity's."""
         self.csr.scatter_reverse()

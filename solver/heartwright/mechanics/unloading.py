@@ -20,10 +20,10 @@ from dolfinx import fem
 from mpi4py import MPI
 
 from heartwright.errors import SolveFailed
-from heartwright.linalg import Mixing
 from heartwright.mechanics.balance import Balance
 from heartwright.mechanics.filling import FOLLOW, LONG, Creep
 from heartwright.mechanics.prestress import Prestrain
+from heartwright.newton import Mixing
 
 CLOSE, ENOUGH = 0.01, 0.3  # mm between the filled heart and its image: wanted, and tolerated
 PATIENCE, STUCK, MEMORY = 40, 8, 12  # fillings: at most, without coming nearer, and how many the mixing remembers

@@ -62,11 +62,13 @@ def generate(
     }
     enum = f"enum {{ {', '.join(f'{name} = {size}' for name, size in sizes.items())} }};\n"
     order = f"static const long ROW[STATES + 1] = {{{rows}}};  // position -> row of y\n"
+    floors = ", ".join(f"{_floor(state, v):g}" for state in split.order)
+    floor = f"static const real FLOOR[STATES + 1] = {{{floors}}};\n"
     real = f"typedef {PRECISIONS[precision].name} real;\n"
     title = f"// {model.name}, {scheme}, {precision}: generated\n"
     return "".join(
         [
-            *(title, real, HEAD, enum, order, lookup),
+            *(title, real, HEAD, enum, order, floor, lookup),
             _function("rates", "real", "const real *restrict c, real h, real t", "f, a", rates),
             _function("outputs", "double", "double t", "o", values),
             *(RUNTIME, SCHEMES[scheme], ENTRIES),
@@ -91,6 +93,13 @@ def _split(source: myokit.Model, scheme: str) -> Split:
     explicit = {v, *(source.get(name) for name in source.meta.get("slow", "").split())}
     relaxing = [s for s in rest if s not in explicit and s.rhs().depends_on(myokit.Name(s), deep=True)]
     return Split(gates, relaxing, [s for s in rest if s not in relaxing])
+
+
+def _floor(state: myokit.Variable, v: myokit.Variable | None) -> float:
+    """The least scale of the changes of a state: that of the potential v [mV] and of numbers; of others their value."""
+    if state is v:
+        return 100.0
+    return 1.0 if (state.unit() or myokit.units.dimensionless) == myokit.units.dimensionless else 0.0
 
 
 def _loads(split: Split, inputs: list[myokit.Variable]) -> dict[myokit.Variable, str]:

