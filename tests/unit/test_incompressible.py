@@ -140,7 +140,7 @@ def test_the_state_has_the_pressure(solid):
 def test_a_step_of_creep_that_is_not_taken_leaves_the_pressure_as_it_was(geometry, monkeypatch):
     wall = Wall(geometry, MechanicsSpec(element="P2P1", bulk_modulus=None), MESH.fibres, ["lv_endo"])
     wall.q.x.array[:] = -0.5
-    monkeypatch.setattr(filling, "MOVE", 0.0)  # every step goes too far
+    monkeypatch.setattr(filling, "DEFORM", 0.0)  # every step goes too far
     with filling.Creep(wall, "passive filling", print) as creep, pytest.raises(SolveFailed, match="gives way"):
         creep.towards(np.zeros(1), np.array([1.0]))
     assert np.all(wall.q.x.array == -0.5) and not wall.u.x.array.any()
