@@ -1,13 +1,16 @@
 """Soak: `python3 benchmarks/reliability/soak.py [--minutes 40] [--ranks 2]`.
 
-A small beating ventricle beats on; resident memory and open files of every rank are looked at every ten seconds. After
-a quarter, in which caches fill, memory must not grow. Time is that which a rank has computed, so that other work on the
-machine does not hide a leak. Memory grows in jumps; each adds its square to the variance of their sum, whose root is
-the error that is told. Rewrites its rows of result.json.
+A small beating ventricle beats on, with fields and checkpoints as often as a run writes them unless told otherwise,
+until every rank has computed for so long: time that it has waited for other work on the machine does not count. Every
+second it is looked at what memory each rank holds that is its own (files that are mapped come and go as the system
+likes) and how many files it has open. After a quarter, in which caches fill, a line is fitted to the median of each
+minute, which passes over the moment when a checkpoint has given back what the next step takes again; the error of its
+slope allows for values that resemble their neighbours. Rewrites its rows of result.json.
 """
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,9 +21,12 @@ from typing import NamedTuple
 import numpy as np
 from small import mpi, record, row, scenario
 
+STEPS = 1_000_000  # more than are taken
+CADENCE = {"output.fields.every": "1 s", "output.checkpoint.every": "500 ms", "reproducible": "false"}
+
 
 class Sample(NamedTuple):
-    """Of one rank: hours computed, bytes resident, files open."""
+    """Of one rank: hours computed, bytes of its own in memory, files open."""
 
     hours: float
     memory: int
@@ -33,41 +39,66 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, default=2)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        path = scenario(Path(place), 10_000_000, every=200)
-        changes = ["--set", "reproducible=false", "--set", "output.fields.of=[]"]
-        run = ["run", str(path), "-o", f"{place}/run", "--maxh", str(asked.minutes / 60), *changes]
-        seen = watched(["mpirun", "-n", str(asked.ranks), sys.executable, "-m", "heartwright", *run])
+        path = scenario(Path(place), STEPS, every=500)
+        changes = [word for key, value in CADENCE.items() for word in ("--set", f"{key}={value}")]
+        run = [sys.executable, "-m", "heartwright", "run", str(path), "-o", f"{place}/run", *changes]
+        seen = watched(["mpirun", "-n", str(asked.ranks), *run], asked.minutes / 60)
         steps = len((Path(place) / "run" / "series.csv").read_text().splitlines()) - 2
     rows = [row(f"soak on {asked.ranks} ranks: steps of 1 ms", steps, "1")]
     for rank, samples in enumerate(seen):
-        rows += figures(f"soak on {asked.ranks} ranks, rank {rank}", samples)
+        rows += figures(f"soak on {asked.ranks} ranks, rank {rank}", np.array(samples))
     record(*rows)
 
 
-def watched(command: list[str]) -> list[list[Sample]]:
-    """Run a command of mpirun; returns the samples of each of its ranks."""
+def watched(command: list[str], hours: float) -> list[list[Sample]]:
+    """Run a command of mpirun until each of its ranks has computed so long; returns their samples."""
     seen: dict[int, list[Sample]] = {}
     with subprocess.Popen(command, env=mpi.environment({}), stdout=subprocess.DEVNULL) as process:
-        while process.poll() is None:
+        while process.poll() is None and least(seen) < hours:
+            time.sleep(1)
             for pid in ranks_of(process.pid):
                 if found := sample(pid):
                     seen.setdefault(pid, []).append(found)
-            time.sleep(10)
+        if process.poll() is None:
+            os.kill(min(seen), signal.SIGUSR1)
     return [seen[pid] for pid in sorted(seen)]
 
 
-def figures(what: str, samples: list[Sample]) -> list[dict[str, object]]:
+def least(seen: dict[int, list[Sample]]) -> float:
+    """Hours that every rank has computed."""
+    return min((samples[-1].hours for samples in seen.values()), default=0.0)
+
+
+def figures(what: str, samples: np.ndarray) -> list[dict[str, object]]:
     """Growth of the memory after the first quarter in percent per hour, its error, and how open files changed."""
-    hours, memory, files = np.array(samples).T
-    warm = hours > hours[-1] / 4
-    jumps, percent = np.diff(memory[warm]), 100 / memory[-1] / np.ptp(hours[warm])
+    hours, memory, files = samples[samples[:, 0] > samples[-1, 0] / 4].T
+    slope, error = trend(*minutes(hours, memory))
+    percent = 100 / memory[-1]
     return [
-        row(f"{what}: computed", hours[-1], "h"),
+        row(f"{what}: computed", hours[-1], "h", low=0.5),
         row(f"{what}: memory", memory[-1] / 1e6, "MB"),
-        row(f"{what}: memory grows", jumps.sum() * percent, "%/h", high=0.1),
-        row(f"{what}: standard error of that", np.sqrt((jumps**2).sum()) * percent, "%/h"),
-        row(f"{what}: open files change by", np.ptp(files[warm]), "1", high=0),
+        row(f"{what}: memory grows", slope * percent, "%/h", high=0.1),
+        row(f"{what}: standard error of that", error * percent, "%/h"),
+        row(f"{what}: open files change by", np.ptp(files), "1", high=0),
     ]
+
+
+def minutes(hours: np.ndarray, memory: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The median of the memory in each minute, and when that was [h]."""
+    minute = (hours * 60).astype(int)
+    found = [minute == each for each in np.unique(minute)]
+    return np.array([hours[those].mean() for those in found]), np.array([np.median(memory[those]) for those in found])
+
+
+def trend(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Slope of the line of least squares and its standard error, widened for residuals r_i that follow one another:
+    by sqrt((1 + c) / (1 - c)), c = sum r_i r_(i+1) / sum r_i^2."""
+    slope, offset = np.polyfit(x, y, 1)
+    left = y - slope * x - offset
+    squares = left @ left
+    alike = max(0.0, left[1:] @ left[:-1] / squares) if squares else 0.0
+    variance = squares / (len(x) - 2) / ((x - x.mean()) @ (x - x.mean()))
+    return slope, float(np.sqrt(variance * (1 + alike) / (1 - alike)))
 
 
 def ranks_of(launcher: int) -> list[int]:
@@ -87,11 +118,12 @@ def sample(pid: int) -> Sample | None:
     process = Path(f"/proc/{pid}")
     try:
         ticks = sum(map(int, (process / "stat").read_text().rpartition(")")[2].split()[11:13]))
-        pages = int((process / "statm").read_text().split()[1])
+        status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+        memory = sum(1024 * int(status[kind].split()[0]) for kind in ("RssAnon", "RssShmem"))
         files = len(os.listdir(process / "fd"))
-    except OSError:
+    except (OSError, KeyError):
         return None
-    return Sample(ticks / os.sysconf("SC_CLK_TCK") / 3600, pages * os.sysconf("SC_PAGE_SIZE"), files)
+    return Sample(ticks / os.sysconf("SC_CLK_TCK") / 3600, memory, files)
 
 
 if __name__ == "__main__":

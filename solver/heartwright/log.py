@@ -7,7 +7,21 @@ import time
 from pathlib import Path
 from typing import TextIO
 
+from heartwright.errors import InputError
+
 LAUNCHERS = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID")  # what they tell each rank
+
+
+@contextlib.contextmanager
+def taken_back(path: Path):
+    """Where the input turns out to be bad, what was logged in here is dropped: nothing has happened to the run."""
+    size = path.stat().st_size if path.exists() else 0
+    try:
+        yield
+    except InputError:
+        if path.exists():
+            os.truncate(path, size)
+        raise
 
 
 class Log:

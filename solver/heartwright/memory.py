@@ -1,5 +1,6 @@
-"""Memory: what a run needs is compared with what its machines have, and what was used is told."""
+"""Memory: what a run needs, compared with what its machines have; what it uses; what it has freed, given back."""
 
+import ctypes
 import os
 import resource
 from collections.abc import Sequence
@@ -50,3 +51,9 @@ def needs(unknowns: int, ranks: int) -> float:
 def installed() -> int:
     """Bytes of this machine."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def give_back() -> None:
+    """Let the system have what was freed: glibc keeps it, in more and more fragments, as resident memory."""
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)

@@ -29,7 +29,7 @@ from heartwright.errors import (
     StorageError,
 )
 from heartwright.files import write_atomically
-from heartwright.log import Log
+from heartwright.log import Log, taken_back
 from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.solid import Solid
 from heartwright.mesh import geometry as geometries
@@ -44,6 +44,7 @@ from heartwright.stopping import Stop
 from heartwright.units import ML
 
 RETRIES = 4  # a step is halved at most this often before the run gives up
+LOG = "log.txt"
 PROBE = 5  # steps from which the time of a run is estimated
 OUTCOMES = {DONE: "done", DIVERGED: "diverged", STORAGE: "storage failed", RESUME: "stopped"}
 
@@ -79,7 +80,7 @@ def restart(folder: Path, comm: MPI.Comm, overrides: list[str] | None = None, ho
         if refused := list(scenarios.refused_changes(before, scenarios.kept_in(folder, scenario)) if before else ()):
             raise InputError(*(f"{folder}: {change}" for change in refused))
     begun = comm.bcast(bool(checkpoint.existing(folder / "checkpoints")))
-    with Stop(comm, hours) as stop:
+    with Stop(comm, hours) as stop, taken_back(folder / LOG) if comm.rank == 0 else contextlib.nullcontext():
         simulation = Simulation(scenario, folder, comm, stop)
         return simulation.run(simulation.resume if begun else simulation.begin)
 
@@ -103,7 +104,7 @@ class Needs(NamedTuple):
         return (
             f"about {_readable(self.seconds())} on {ranks} ({_readable(self.filling)} until the heart is filled, "
             f"{self.step:.2g} s per step), {self.memory / 1e9:.2g} GB of memory, "
-            f"{self.disk / 1e9:.2g} GB on disk; ask Slurm for a third more time"
+            f"{self.disk / 1e9:.2g} GB on disk"
         )
 
 
@@ -123,7 +124,7 @@ class Simulation:
     def __init__(self, scenario: Scenario, folder: Path, comm: MPI.Comm, stop: Stop):
         self.scenario, self.folder, self.comm, self.stop = scenario, folder, comm, stop
         self.started = time.perf_counter()
-        self.log = Log(folder / "log.txt", comm.rank)
+        self.log = Log(folder / LOG, comm.rank)
         self.log.say(f"Heartwright: {scenario.name} on {comm.size} rank{'s' if comm.size > 1 else ''}")
         time_ = scenario.time
         self.clock = Clock(time_.dt, time_.duration, time_.cycle_length)

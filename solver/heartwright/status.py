@@ -28,7 +28,7 @@ def lines(folder: Path) -> Iterator[str]:
         outcome, last = _outcome(folder)
         yield f"{folder.name}  {outcome}  {last}".rstrip()
     else:
-        raise InputError(f"{folder}: no run and no sweep here")
+        raise InputError(f"{folder}: no run and no sweep here; a job makes its folder when it starts")
 
 
 def _outcome(folder: Path) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Submit: hand one scenario, or every member of a sweep, to Slurm."""
+"""Submit: hand one scenario, every member of a sweep, or what is left of either, to Slurm."""
 
 import csv
 import hashlib
@@ -20,6 +20,7 @@ from heartwright.files import WARM_UP
 REPOSITORY = Path(__file__).resolve().parents[2]
 TEMPLATE = REPOSITORY / "slurm" / "run.sbatch"
 TIME = re.compile(r"\d+(-\d+(:\d\d){0,2}|(:\d\d){0,2})")  # what Slurm takes: minutes, H:MM:SS, D-HH …
+PATIENCE = 10  # seconds, with a Slurm that does not answer
 MEMBERS = 1000  # of a sweep
 MARGIN, NOTICE = 4 / 3, 5  # of a job's time over the estimate; minutes before its end at which it is asked to stop
 
@@ -35,14 +36,19 @@ class Job(NamedTuple):
 
     def command(self, after: str | None) -> list[str]:
         """The call, once the job it waits for has the number `after`."""
-        wait = [f"--dependency=afterok:{after}", "--kill-on-invalid-dep=yes"] if after else []
-        return ["sbatch", "--parsable", *wait, *self.options, str(TEMPLATE), *self.arguments]
+        return ["sbatch", "--parsable", *_waiting(after), *self.options, str(TEMPLATE), *self.arguments]
 
 
 def members(file: Path, overrides: Iterable[str], axes: Iterable[str]) -> list[scenario.Scenario]:
-    """The scenario, or all those of a sweep. Raises InputError with every finding in any of them."""
-    combinations = _combinations(axes)
-    return [scenario.load(file, [*overrides, *combination]).resolve() for combination in combinations]
+    """The scenario of a file or of a run's folder, or all those of a sweep. Raises InputError with every finding."""
+    if is_sweep(file):
+        return [scenario.load(member).resolve() for member in sorted((file / "scenarios").glob("*.yaml"))]
+    described = file / "resolved.yaml" if file.is_dir() else file
+    return [scenario.load(described, [*overrides, *combination]).resolve() for combination in _combinations(axes)]
+
+
+def is_sweep(folder: Path) -> bool:
+    return (folder / "manifest.tsv").is_file()
 
 
 def limit(seconds: float) -> str:
@@ -58,17 +64,21 @@ def options(nodes: int, ranks: int, time: str | None, after: str | None) -> tupl
     if after is not None and not after.isdigit():
         raise InputError(f"--after {after}: give the number of a job")
     shared = (f"--nodes={nodes}", f"--ntasks-per-node={ranks}")
-    return shared + ((f"--time={time}",) if time else ()) + ((f"--dependency=afterok:{after}",) if after else ())
+    return shared + ((f"--time={time}",) if time else ()) + _waiting(after)
+
+
+def _waiting(job: str | None) -> tuple[str, ...]:
+    """Options of a job that starts when another has succeeded, and is cancelled when that has failed."""
+    return (f"--dependency=afterok:{job}", "--kill-on-invalid-dep=yes") if job else ()
 
 
 def single(file: Path, overrides: Iterable[str], folder: Path, shared: tuple[str, ...]) -> list[Job]:
     """The job of one scenario. Raises InputError with every finding in it."""
-    described = scenario.load(file, overrides).resolve()
+    (described,) = members(file, overrides, ())
+    if (folder / "resolved.yaml").exists():
+        raise InputError(f"{folder}: holds a run already; go on with it: submit {folder}, or choose another with -o")
     folder.parent.mkdir(parents=True, exist_ok=True)  # for the job's log
-    changes = [part for text in overrides for part in ("--set", text)]
-    logs = f"--output={folder.parent}/{folder.name}-%j.log"
-    own = (f"--job-name={described.name}", logs)
-    return [Job("run", shared + own, (str(file.absolute()), *changes), folder=folder)]
+    return [_one(described.name, file, overrides, folder, shared)]
 
 
 def sweep(
@@ -81,7 +91,8 @@ def sweep(
     """
     combinations = _combinations(axes)
     if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder}: is not empty; choose another folder with -o")
+        more = f"go on with it: submit {folder}, or " if is_sweep(folder) else ""
+        raise InputError(f"{folder}: is not empty; {more}choose another folder with -o")
     described = members(file, overrides, axes)
     texts = [scenario.dump(scenario.by_digest(member), folder / "scenarios") for member in described]
     (folder / "scenarios").mkdir(parents=True)
@@ -91,14 +102,44 @@ def sweep(
             (folder / "scenarios" / f"{index:03d}.yaml").write_text(text, encoding="utf-8")
             rows.writerow([f"{index:03d}", hashlib.sha256(text.encode()).hexdigest(), *combination])
     one = described[0]
-    own = (f"--job-name={one.name}", f"--output={folder}/%a.log", f"--array=0-{len(texts) - 1}%{throttle}")
     first = (f"--job-name={one.name}-{WARM_UP}", f"--output={folder}/{WARM_UP}.log")
     short = ("--set", f"time.end={one.time.dt} ms", "--set", "output.report=false")
     compiling = (str(folder / "scenarios" / "000.yaml"), *short)
     return [
         Job("warm_up", shared + first, compiling, folder=folder / WARM_UP),
-        Job("array", tuple(o for o in shared if "dependency" not in o) + own, (str(folder),), after="warm_up"),
+        _array(one.name, folder, tuple(o for o in shared if "-dep" not in o), throttle, after="warm_up"),
     ]
+
+
+def again(folder: Path, overrides: Iterable[str], shared: tuple[str, ...], throttle: int) -> list[Job]:
+    """The job that goes on with the run, or with what is not done of the sweep, in a folder.
+
+    Raises InputError where there is neither, and for what cannot be changed any more.
+    """
+    if is_sweep(folder):
+        if overrides:
+            raise InputError(f"{folder}: the members of a sweep go on as they are; --set is for single runs")
+        return [_array(folder.name, folder, shared, throttle)]
+    if not (folder / "resolved.yaml").is_file():
+        raise InputError(f"{folder}: no run and no sweep here")
+    before, after = (scenario.load(folder / "resolved.yaml", changes) for changes in ((), overrides))
+    if refused := list(scenario.refused_changes(scenario.kept_in(folder, before), scenario.kept_in(folder, after))):
+        raise InputError(*(f"{folder}: {change}" for change in refused))
+    return [_one(before.name, folder, overrides, folder, shared)]
+
+
+def _one(name: str, what: Path, overrides: Iterable[str], folder: Path, shared: tuple[str, ...]) -> Job:
+    """The job of a scenario's file, or of the folder of a run."""
+    changes = [part for text in overrides for part in ("--set", text)]
+    own = (f"--job-name={name}", f"--output={folder.parent}/{folder.name}-%j.log")
+    return Job("run", shared + own, (str(what), *changes), folder=folder)
+
+
+def _array(name: str, folder: Path, shared: tuple[str, ...], throttle: int, after: str | None = None) -> Job:
+    """The array of all members of a sweep."""
+    last = len((folder / "manifest.tsv").read_text(encoding="utf-8").splitlines()) - 1
+    own = (f"--job-name={name}", f"--output={folder}/%a.log", f"--array=0-{last}%{throttle}")
+    return Job("array", shared + own, (str(folder),), after=after)
 
 
 def submit(jobs: list[Job]) -> dict[str, str]:
@@ -122,8 +163,14 @@ def lines(jobs: list[Job]) -> Iterable[str]:
 
 
 def is_here() -> bool:
-    """Whether jobs can be submitted from this machine."""
-    return shutil.which("sbatch") is not None
+    """Whether a Slurm answers: its commands alone are in the launcher's own environment, too."""
+    scontrol = shutil.which("scontrol")
+    try:
+        return (
+            bool(scontrol) and not subprocess.run([scontrol, "ping"], capture_output=True, timeout=PATIENCE).returncode
+        )
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def _settings(job: Job) -> dict[str, str]:

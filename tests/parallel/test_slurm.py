@@ -32,10 +32,10 @@ def lab(tmp_path_factory):
 
 @pytest.fixture
 def submit(lab, tmp_path):
-    """`submit(text, *arguments)`: hand a scenario to Slurm; returns the numbers of its jobs by name."""
+    """`submit(what, *arguments)`: hand a scenario's text or a run's folder to Slurm; the numbers of its jobs."""
 
-    def call(text: str, *arguments: str) -> dict[str, str]:
-        path = heart.scenario(tmp_path, text)
+    def call(what: str | Path, *arguments: str) -> dict[str, str]:
+        path = what if isinstance(what, Path) else heart.scenario(tmp_path, what)
         env = mpi.environment({"HEARTWRIGHT": f"{sys.executable} -m heartwright"}) | {
             name: lab.env[name] for name in ("PATH", "SLURM_CONF")
         }
@@ -75,6 +75,20 @@ def test_a_job_that_is_asked_to_stop_is_requeued_and_ends_where_it_would_have(la
     assert list(audit.findings(folder, [])) == []
 
 
+def test_a_cancelled_job_saves_what_it_has_and_stays_cancelled_until_it_is_submitted_again(lab, submit, tmp_path):
+    folder = tmp_path / "run"
+    job = submit(heart.ONE_VENTRICLE.replace("end: 20 ms", "end: 10 s"), "-o", str(folder), "--ranks", "1")["run"]
+    lab.wait(lambda: (folder / "checkpoints" / "ck-000000005").exists(), 180, "checkpoint")
+    lab.ask("scancel", job)
+    lab.wait(lambda: outcome(folder) == "stopped" and not lab.ask("squeue", "-h"), 60, "end of the job")
+    assert lab.state(job) == "CANCELLED"
+    assert f"cancelled; go on with: heartwright submit {folder}" in (tmp_path / f"run-{job}.log").read_text()
+    reached = series.read(folder / "series.csv")["time"][-1]
+    again = submit(folder, "--set", f"time.end={reached + 2} ms")["run"]
+    lab.wait(lambda: lab.state(again) == "COMPLETED", 180, "completed job")
+    np.testing.assert_array_equal(series.read(folder / "series.csv")["time"], np.arange(reached + 3))
+
+
 def test_a_sweep_compiles_once_and_then_runs_its_members(lab, submit, tmp_path):
     folder = tmp_path / "sweep"
     values = ",".join(f"{value} kPa" for value in range(900, 980, 10))
@@ -94,6 +108,5 @@ def test_a_job_after_one_that_failed_never_starts(lab, submit, tmp_path):
     failing = lab.ask("sbatch", "--parsable", f"--output={tmp_path}/fails.log", "--wrap", "exit 3")
     job = submit(heart.ONE_VENTRICLE, "-o", str(tmp_path / "run"), "--after", failing)["run"]
     lab.wait(lambda: lab.state(failing) == "FAILED", 180, "failed job")
-    lab.wait(lambda: lab.state(job) in ("CANCELLED", "PENDING"), 180, "state of the second")
+    lab.wait(lambda: lab.state(job) == "CANCELLED", 180, "the second cancelled")
     assert not (tmp_path / "run").exists()
-    lab.ask("scancel", job)

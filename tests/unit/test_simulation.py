@@ -120,7 +120,7 @@ def test_what_a_run_will_take_is_estimated_from_a_few_steps(begun, tmp_path):
     described = scenario.load(begun / "resolved.yaml", ["time.end=20000 ms"])
     found = re.fullmatch(
         r"about (\d+) min on 1 rank \(\d+ s until the heart is filled, ([\d.]+) s per step\), [\d.]+ GB of memory, "
-        r"([\d.]+) GB on disk; ask Slurm for a third more time",
+        r"([\d.]+) GB on disk",
         str(simulation.estimate(described, tmp_path, MPI.COMM_WORLD)),
     )
     assert found
@@ -230,6 +230,12 @@ def test_a_restart_on_another_mesh_is_refused_even_where_the_scenario_is_the_sam
     monkeypatch.setattr(geometry, "partition", lambda share, digest, comm: partition(share, f"not {digest}", comm))
     with pytest.raises(InputError, match="ck-000000006 belongs to another mesh than this run"):
         go_on("other")
+
+
+def test_a_restart_cannot_end_before_what_is_computed_and_leaves_all_files_as_they_were(go_on, tmp_path):
+    with pytest.raises(InputError, match="the run has come to 6 ms already; it cannot end at 4 ms"):
+        go_on("shorter", 4)
+    assert list(audit.findings(tmp_path / "shorter", [])) == []
 
 
 def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(begun, go_on, tmp_path):

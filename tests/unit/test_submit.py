@@ -1,12 +1,13 @@
 """Submit and status: what Slurm is asked, what is refused before, and how runs stand."""
 
 import json
+import os
 from types import SimpleNamespace
 
 import pytest
 
 import heart
-from heartwright import cli, status, submit
+from heartwright import cli, scenario, status, submit
 from heartwright.errors import InputError
 
 
@@ -36,6 +37,15 @@ def test_where_slurm_is_not_its_commands_are_printed(file, capsys):
     assert "HEARTWRIGHT_FOLDER=" in line and str(submit.TEMPLATE) in line
 
 
+@pytest.mark.parametrize(("answer", "here"), [("exit 0", True), ("exit 1", False), ("exec sleep 5", False)])
+def test_slurm_is_where_its_controller_answers(tmp_path, monkeypatch, answer, here):
+    (tmp_path / "scontrol").write_text(f"#!/bin/sh\n{answer}\n")
+    (tmp_path / "scontrol").chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(submit, "PATIENCE", 0.5)
+    assert submit.is_here() is here
+
+
 def test_the_members_of_a_sweep_are_complete_scenarios(file, capsys):
     assert call(file, "--sweep", "time.end=5 ms,6 ms", "--sweep", "mechanics.bulk_modulus=1 MPa,2 MPa") == 0
     folder = file.parent / "out"
@@ -53,7 +63,7 @@ def test_the_time_is_taken_from_a_probe_of_the_first_member_and_the_steps_of_the
     assert call(file, "--time", "auto", "--ranks", "2", "--sweep", "time.end=5 ms,15 ms") == 0
     assert probed == [5.0, 15]
     # 15 steps of a minute on 4 ranks, twice that on 2, a third more, and the notice of 5 minutes
-    assert capsys.readouterr().out.count("--time=0:45:00") == 2
+    assert capsys.readouterr().out.count("--time=0:45:00") == 3  # told, and asked for by both jobs
 
 
 @pytest.mark.parametrize(
@@ -73,6 +83,49 @@ def test_mistakes_are_told_before_anything_is_written(file, capsys, arguments, m
     assert call(file, *arguments) == 64
     assert message in capsys.readouterr().err
     assert not (file.parent / "out").exists()
+
+
+@pytest.fixture
+def begun(file):
+    """The folder of a run."""
+    folder = file.parent / "out"
+    folder.mkdir()
+    (folder / "resolved.yaml").write_text(scenario.dump(scenario.load(file).resolve(), folder))
+    return folder
+
+
+def test_the_folder_of_a_run_goes_on(begun, capsys):
+    assert cli.main(["submit", str(begun), "--set", "time.end=30 ms"]) == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert f"HEARTWRIGHT_FOLDER={begun}" in line and line.endswith(f"run.sbatch {begun} --set 'time.end=30 ms')")
+
+
+def test_a_scenario_does_not_go_on_with_a_run_that_it_may_have_nothing_to_do_with(file, begun, capsys):
+    assert call(file) == 64
+    assert f"holds a run already; go on with it: submit {begun}" in capsys.readouterr().err
+
+
+def test_what_a_restart_would_refuse_is_not_submitted(begun, capsys):
+    assert cli.main(["submit", str(begun), "--set", "mesh.refine=0", "--set", "mechanics.bulk_modulus=2 MPa"]) == 64
+    told = capsys.readouterr().err
+    assert "mesh.refine was 1" in told and "mechanics.bulk_modulus was 1000.0 kPa" in told
+
+
+def test_what_is_not_done_of_a_sweep_goes_on(file, capsys):
+    assert call(file, "--sweep", "time.end=5 ms,6 ms") == 0
+    folder = file.parent / "out"
+    assert call(file, "--sweep", "time.end=5 ms,6 ms") == 64
+    assert f"go on with it: submit {folder}" in capsys.readouterr().err
+    assert cli.main(["submit", str(folder), "--throttle", "1"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()[1:]
+    assert "--array=0-1%1" in line and line.endswith(f"run.sbatch {folder})")
+
+
+def test_a_folder_takes_neither_an_axis_nor_another_folder(begun, capsys):
+    assert cli.main(["submit", str(begun), "--sweep", "time.end=5 ms"]) == 64
+    assert cli.main(["submit", str(begun.parent)]) == 64
+    told = capsys.readouterr().err.splitlines()
+    assert "goes on in its own folder" in told[0] and "no run and no sweep here" in told[1]
 
 
 def test_values_in_brackets_keep_their_commas():

@@ -8,6 +8,7 @@ from heartwright import scenario
 from heartwright.cli.ending import first_of_the_job
 from heartwright.cli.options import FILE, SET, folder_argument, output_option
 from heartwright.cli.runs import probe
+from heartwright.errors import InputError
 
 
 @click.command()
@@ -33,16 +34,21 @@ def submit(
     throttle: int,
     after: str | None,
 ) -> None:
-    """Hand the scenario FILE, or a sweep over it, to Slurm."""
+    """Hand the scenario FILE, or a sweep over it, to Slurm; or the folder of a run or a sweep that is to go on."""
     from heartwright import submit as slurm
 
-    file, folder = file.absolute(), (output or Path("runs") / file.stem).absolute()
+    file = file.absolute()
+    if file.is_dir() and (axes or output):
+        raise InputError(f"{file}: goes on in its own folder; --sweep and -o are for scenarios")
+    folder = file if file.is_dir() else (output or Path("runs") / file.stem).absolute()
     if time == "auto":
         time = _time_needed(slurm.members(file, overrides, axes), nodes * ranks)
     shared = slurm.options(nodes, ranks, time, after)
     if not first_of_the_job():
         return
-    if axes:
+    if file.is_dir():
+        jobs = slurm.again(folder, overrides, shared, throttle)
+    elif axes:
         jobs = slurm.sweep(file, overrides, axes, folder, shared, throttle)
     else:
         jobs = slurm.single(file, overrides, folder, shared)
@@ -54,7 +60,7 @@ def submit(
 
 
 def _time_needed(members: list[scenario.Scenario], ranks: int) -> str:
-    """The time of a job on so many ranks, long enough for each of the members.
+    """The time of a job on so many ranks, long enough for each of the members; says so.
 
     From steps of the first one on the ranks that there are here; more ranks are not trusted to be faster.
     """
@@ -62,7 +68,10 @@ def _time_needed(members: list[scenario.Scenario], ranks: int) -> str:
 
     needs = probe(members[0])
     steps = max(round(member.time.duration / member.time.dt) for member in members)
-    return slurm.limit(needs.seconds(steps) * max(1.0, needs.ranks / ranks))
+    time = slurm.limit(needs.seconds(steps) * max(1.0, needs.ranks / ranks))
+    if first_of_the_job():
+        click.echo(f"{needs}; --time={time}")
+    return time
 
 
 @click.command()

@@ -22,7 +22,7 @@ def check(file: Path, overrides: tuple[str, ...], estimate: bool) -> None:
     steps = round(time_.duration / time_.dt)
     good = f"{file}: good. {described.name}: {time_.duration:g} ms in {steps} steps of {time_.dt:g} ms"
     if estimate:
-        good += f"\n{probe(described)}"
+        good += f"\n{probe(described)}; ask Slurm for a third more time"
     if first_of_the_job():
         click.echo(good)
 

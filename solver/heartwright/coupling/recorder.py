@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
+from heartwright import memory
 from heartwright.coupling.clock import Clock
 from heartwright.coupling.preparation import Preparation, Row
+from heartwright.errors import InputError
 from heartwright.output import layout
 from heartwright.output.checkpoint import Checkpoints
 from heartwright.output.fields import Fields
@@ -52,9 +54,13 @@ class Recorder:
     def resume(self) -> list[str]:
         """Put the newest good checkpoint back and drop what was written after it; returns notes for the log.
 
-        Raises InputError, with all files as they were, when no checkpoint fits this heart.
+        Raises InputError, with all files as they were, when no checkpoint fits this heart or its end lies before it.
         """
         notes = self.checkpoints.load()
+        if self.clock.n > self.clock.steps:
+            raise InputError(
+                f"time: the run has come to {self.clock.t:g} ms already; it cannot end at {self.clock.end:g} ms"
+            )
         self._open()
         self._truncate(self.clock.t)
         return notes
@@ -76,6 +82,7 @@ class Recorder:
         if self._saved[0] != self.clock.n:
             self._saved = self.clock.n, self.checkpoints.save(self.clock.n)
             self.heart.forget()
+            memory.give_back()
         return self._saved[1]
 
     def show_last_state(self) -> None:
