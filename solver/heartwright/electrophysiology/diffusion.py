@@ -8,6 +8,7 @@ import numpy as np
 import ufl
 from dolfinx import fem, la
 from dolfinx import mesh as dmesh
+from mpi4py import MPI
 
 from heartwright.electrophysiology.slices import Slices
 from heartwright.errors import SolveFailed
@@ -73,6 +74,7 @@ class Diffusion:
         real = {"double": np.float64, "single": np.float32}[precision]
         self._v, self._change, self._direction = (la.vector(M.index_map(1), dtype=real) for _ in range(3))
         self._residual, self._image = (np.empty(self.n, dtype=real) for _ in range(2))
+        self._share = np.zeros(1)
         self.rates = np.zeros((2, self.n))  # dv/dt of the last step and the one before
         self.iterations, self.steps, self.watch = 0, 0, watch
         self._library = _library(self.comm, precision)
@@ -109,7 +111,9 @@ class Diffusion:
         raise SolveFailed("diffusion of the potential", f"no convergence in {MAX_ITERATIONS} iterations")
 
     def _sum(self, share: float) -> float:
-        return self.comm.allreduce(share)
+        self._share[0] = share
+        self.comm.Allreduce(MPI.IN_PLACE, self._share)
+        return float(self._share[0])
 
     def _matrix(self, *entries: np.ndarray) -> tuple[int, ...]:
         return self.n, *_at(self._begin, self._columns, *entries)

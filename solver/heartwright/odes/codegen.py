@@ -62,7 +62,7 @@ def generate(
     }
     enum = f"enum {{ {', '.join(f'{name} = {size}' for name, size in sizes.items())} }};\n"
     order = f"static const long ROW[STATES + 1] = {{{rows}}};  // position -> row of y\n"
-    floors = ", ".join(f"{_floor(state, v):g}" for state in split.order)
+    floors = ", ".join(f"{_floor(state):g}" for state in split.order)
     floor = f"static const real FLOOR[STATES + 1] = {{{floors}}};\n"
     real = f"typedef {PRECISIONS[precision].name} real;\n"
     title = f"// {model.name}, {scheme}, {precision}: generated\n"
@@ -95,10 +95,8 @@ def _split(source: myokit.Model, scheme: str) -> Split:
     return Split(gates, relaxing, [s for s in rest if s not in relaxing])
 
 
-def _floor(state: myokit.Variable, v: myokit.Variable | None) -> float:
-    """The least scale of the changes of a state: that of the potential v [mV] and of numbers; of others their value."""
-    if state is v:
-        return 100.0
+def _floor(state: myokit.Variable) -> float:
+    """What is added to |y| for the scale of a state's changes: 1 to numbers, such as gates, nothing to others."""
     return 1.0 if (state.unit() or myokit.units.dimensionless) == myokit.units.dimensionless else 0.0
 
 

@@ -7,7 +7,7 @@ states (any f(y), with a = df/dy), then the explicit ones, so that each kind is 
 `rates(y, x, c, h, t, f, a)` fills, for gates, f = inf and a = 1 - exp(-h/tau); for relaxing states f and a; for
 explicit ones f. `c` is what `lookup` read from the table made for steps of h.
 
-FLOOR is what |y| is added to for the scale of a state's changes: 1 for numbers, 100 mV for the potential, 0 for others.
+The scale of a state's changes is |y| + FLOOR, 1 for numbers and 0 for others.
 
 States are kept in double precision whatever `real` is: single precision computes increments only, so that what changes
 by less than 1e-7 of itself in a step is not lost.
