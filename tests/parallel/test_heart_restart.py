@@ -90,8 +90,8 @@ def test_after_a_sudden_death_all_that_was_written_can_be_read(killed):
 def test_a_killed_run_restarts_and_is_the_unbroken_run(unbroken, killed, tmp_path):
     folder = Path(shutil.copytree(killed.folder, tmp_path / "run"))
     _restart(folder)
-    # The checkpoint of step 10 is one of the unbroken run's own: from there on both compute the same.
-    _same_results(unbroken.folder, folder, tolerance=1e-8)
+    # The checkpoint of step 10 is one of the unbroken run's own: from there on both compute the same, in another order.
+    _same_results(unbroken.folder, folder, tolerance=1e-7)
 
 
 def test_a_run_can_be_made_longer(unbroken, tmp_path):
