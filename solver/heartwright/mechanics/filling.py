@@ -25,6 +25,7 @@ from heartwright.newton import LaggedNewton, Solver
 START, RAMP = 5.0, 10  # ms: the first step; number of steps over which the pressure rises
 SHORTEST = 1e-4  # ms: a wall that moves a millimetre in so short a step has nothing to hold it
 DEFORM = 0.2  # per step: |∇δu|, strain and rotation
+STILL = 0.02  # in the last step: Newton's method goes on from there
 FASTER = 2.0  # than in the step before: not under a load that stays
 AT_REST = 1e-4  # mm/ms: so slow that nothing moves within a heartbeat
 LONG = 1e3  # ms: in such a step viscosity does not matter
@@ -117,7 +118,7 @@ class Creep:
             done = ahead
             self.say(f"{self.equation}: {100 * done:.0f} % of the pressure, the wall moves at {speed:.1e} mm/ms")
             after()
-            if speed < AT_REST and done == 1.0 and dt > last:
+            if speed < AT_REST and done == 1.0 and dt > last and deformed < STILL:
                 return
             longest = 5.0 if done == 1.0 else 1.0
             dt *= float(np.clip(DEFORM / max(deformed, 1e-12), 0.3, longest))
