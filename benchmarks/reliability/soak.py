@@ -3,9 +3,10 @@
 A small beating ventricle beats on, with fields and checkpoints as often as a run writes them unless told otherwise,
 until every rank has computed for so long: time that it has waited for other work on the machine does not count. Every
 second it is looked at what memory each rank holds that is its own (files that are mapped come and go as the system
-likes) and how many files it has open. After a quarter, in which caches fill, a line is fitted to the median of each
-minute, which passes over the moment when a checkpoint has given back what the next step takes again; the error of its
-slope allows for values that resemble their neighbours. Rewrites its rows of result.json.
+likes) and how many files it has open. After a quarter, in which caches fill, it is the median of each minute that counts:
+it passes over the moments when a checkpoint is open, and when it has just given back what the next step takes again. A
+line is fitted to those of the memory; the error of its slope allows for values that resemble their neighbours. Rewrites
+its rows of result.json.
 """
 
 import argparse
@@ -73,6 +74,7 @@ def least(seen: dict[int, list[Sample]]) -> float:
 def figures(what: str, samples: np.ndarray) -> list[dict[str, object]]:
     """Growth of the memory after the first quarter, in percent of what is resident, and how open files changed."""
     hours, resident, own, files = samples[samples[:, 0] > samples[-1, 0] / 4].T
+    _, opened = minutes(hours, files)
     slope, error = trend(*minutes(hours, own))
     percent = 100 / np.median(resident)
     return [
@@ -81,15 +83,16 @@ def figures(what: str, samples: np.ndarray) -> list[dict[str, object]]:
         row(f"{what}: of its own", np.median(own) / 1e6, "MB"),
         row(f"{what}: memory grows", slope * percent, "%/h", high=0.1),
         row(f"{what}: standard error of that", error * percent, "%/h"),
-        row(f"{what}: open files change by", np.ptp(files), "1", high=0),
+        row(f"{what}: open files change by", np.ptp(opened), "1", high=0),
+        row(f"{what}: open files, most at once", np.max(files), "1"),
     ]
 
 
-def minutes(hours: np.ndarray, memory: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The median of the memory in each minute, and when that was [h]."""
+def minutes(hours: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The median of some values in each minute, and when that was [h]."""
     minute = (hours * 60).astype(int)
     found = [minute == each for each in np.unique(minute)]
-    return np.array([hours[those].mean() for those in found]), np.array([np.median(memory[those]) for those in found])
+    return np.array([hours[those].mean() for those in found]), np.array([np.median(values[those]) for those in found])
 
 
 def trend(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:

@@ -66,7 +66,8 @@ class Factors:
 
     def renew(self) -> None:
         """Factor A as it is now. Raises SolveFailed when that cannot be done. Collective."""
-        self._values[:] = self.A.entries()
+        with np.errstate(over="ignore"):  # what is infinite here makes an increment that Newton's method refuses
+            self._values[:] = self.A.entries()
         if not self._analysed:
             self._job(ANALYSE)
             self._analysed = True
