@@ -7,9 +7,9 @@ from mpi4py import MPI
 
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import MechanicsSpec, Robin, SurfacePressure
+from heartwright.mesh.fibre_rules import FibresFile
 from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import MeshSpec
-from heartwright.mesh.where import FibresFile
 
 REGIONS = {"base": 10, "rv_endo": 20, "lv_endo": 30, "epi": 40}
 PROBES = {"p0": (25.0, 30.0, 0.0), "p1": (0.0, 30.0, 0.0), "p2": (25.0, 0.0, 72.0)}

@@ -19,11 +19,11 @@ from heartwright.mechanics.passive import HolzapfelOgden
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Curve, MechanicsSpec, Robin, SurfacePressure
 from heartwright.mesh import surface
+from heartwright.mesh.fibre_rules import FibresConstant
 from heartwright.mesh.generate import collect, session
 from heartwright.mesh.geometry import Geometry, distribute
 from heartwright.mesh.laplace import Laplace, space, surface_dofs
 from heartwright.mesh.raw import RawMesh
-from heartwright.mesh.where import FibresConstant
 from heartwright.parts import restore, snapshot
 
 ENDO, EPI = (25.0, 90.0), (35.0, 97.0)  # short and long semi-axis [mm]

@@ -17,9 +17,9 @@ from heartwright.mechanics.filling import LONG, Creep, Loaded
 from heartwright.mechanics.passive import Guccione
 from heartwright.mechanics.spec import Curve, Fixed, MechanicsSpec, SurfacePressure
 from heartwright.mechanics.wall import Wall
+from heartwright.mesh.fibre_rules import FibresConstant
 from heartwright.mesh.geometry import Geometry, build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
-from heartwright.mesh.where import FibresConstant
 from heartwright.newton import LaggedNewton
 
 HERE = Path(__file__).resolve().parent

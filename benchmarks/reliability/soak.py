@@ -3,10 +3,10 @@
 A small beating ventricle beats on, with fields and checkpoints as often as a run writes them unless told otherwise,
 until every rank has computed for so long: time that it has waited for other work on the machine does not count. Every
 second it is looked at what memory each rank holds that is its own (files that are mapped come and go as the system
-likes) and how many files it has open. After a quarter, in which caches fill, it is the median of each minute that counts:
-it passes over the moments when a checkpoint is open, and when it has just given back what the next step takes again. A
-line is fitted to those of the memory; the error of its slope allows for values that resemble their neighbours. Rewrites
-its rows of result.json.
+likes) and how many files it has open. After a quarter, in which caches fill, it is the median of each minute that
+counts: it passes over the moments when a checkpoint is open, and when it has just given back what the next step takes
+again. A line is fitted to those of the memory; the error of its slope allows for values that resemble their
+neighbours. Rewrites its rows of result.json.
 """
 
 import argparse

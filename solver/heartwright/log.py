@@ -90,3 +90,10 @@ class Log:
         if self._open_line:
             self._show("\n")
             self._open_line = False
+
+
+def readable(seconds: float) -> str:
+    """A time in the unit one would say it in: 80 s, 12 min, 1.6 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

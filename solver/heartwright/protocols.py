@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 from mpi4py import MPI
 
+from heartwright.building import build
 from heartwright.coupling.preparation import Preparation
 from heartwright.electrophysiology.conductivity import cable_lengths, conductivities
 from heartwright.electrophysiology.spec import HIS, Cells, ElectrophysiologySpec, Speeds
 from heartwright.errors import InputError, did_you_mean
 from heartwright.parts import restore, snapshot
 from heartwright.scenario import Scenario
-from heartwright.simulation import build
 
 HIGHEST = 1000.0  # uA/uF, beyond which nothing is tried
 SPREAD = 0.5  # share of the muscle that must fire for a stimulus to have captured it

@@ -1,21 +1,17 @@
-"""Simulation: build the parts a scenario names, step them together, leave the results behind."""
+"""Simulation: step the parts of a scenario together, leave the results behind."""
 
 import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from mpi4py import MPI
 
-from heartwright import __version__, memory
+from heartwright import __version__
 from heartwright import scenario as scenarios
-from heartwright.body.circulation import Circulation
+from heartwright.building import build
 from heartwright.coupling.clock import Clock
-from heartwright.coupling.electromechanics import Heart
-from heartwright.coupling.preparation import Preparation
 from heartwright.coupling.recorder import Recorder
-from heartwright.electrophysiology.tissue import Tissue
 from heartwright.errors import (
     DIVERGED,
     DONE,
@@ -29,12 +25,7 @@ from heartwright.errors import (
     StorageError,
 )
 from heartwright.files import write_atomically
-from heartwright.log import Log, taken_back
-from heartwright.mechanics.active import Contraction
-from heartwright.mechanics.solid import Solid
-from heartwright.mesh import geometry as geometries
-from heartwright.mesh.fibres import directions
-from heartwright.mesh.transfer import Transfer
+from heartwright.log import Log, readable, taken_back
 from heartwright.odes.model import read
 from heartwright.output import audit, checkpoint, runfile
 from heartwright.parallel import together
@@ -45,7 +36,6 @@ from heartwright.units import ML
 
 RETRIES = 4  # a step is halved at most this often before the run gives up
 LOG = "log.txt"
-PROBE = 5  # steps from which the time of a run is estimated
 OUTCOMES = {DONE: "done", DIVERGED: "diverged", STORAGE: "storage failed", RESUME: "stopped"}
 
 
@@ -83,39 +73,6 @@ def restart(folder: Path, comm: MPI.Comm, overrides: list[str] | None = None, ho
     with Stop(comm, hours) as stop, taken_back(folder / LOG) if comm.rank == 0 else contextlib.nullcontext():
         simulation = Simulation(scenario, folder, comm, stop)
         return simulation.run(simulation.resume if begun else simulation.begin)
-
-
-class Needs(NamedTuple):
-    """What a run takes: seconds until the heart is filled and for a step, steps, bytes of memory and on disk."""
-
-    ranks: int
-    filling: float
-    step: float
-    steps: int
-    memory: int
-    disk: int
-
-    def seconds(self, steps: int | None = None) -> float:
-        """The time of the run, or of one of so many steps."""
-        return self.filling + self.step * (self.steps if steps is None else steps)
-
-    def __str__(self) -> str:
-        ranks = f"{self.ranks} rank{'s' if self.ranks > 1 else ''}"
-        return (
-            f"about {_readable(self.seconds())} on {ranks} ({_readable(self.filling)} until the heart is filled, "
-            f"{self.step:.2g} s per step), {self.memory / 1e9:.2g} GB of memory, "
-            f"{self.disk / 1e9:.2g} GB on disk"
-        )
-
-
-def estimate(scenario: Scenario, folder: Path, comm: MPI.Comm) -> Needs:
-    """What a run on these ranks will take, from its first steps, taken in `folder`. Collective."""
-    simulation = Simulation(scenario, folder, comm, Stop(comm))
-    simulation.begin()
-    filled = time.perf_counter() - simulation.started
-    step = simulation.probe()
-    held = comm.allreduce(memory.peak())
-    return Needs(comm.size, filled, step, simulation.clock.steps, held, simulation.recorder.bytes)
 
 
 class Simulation:
@@ -183,31 +140,7 @@ class Simulation:
                 write_atomically(self.folder / "resolved.yaml", scenarios.dump(self.scenario, self.folder))
         self.log.say(f"restarted at t {self.clock.t:.0f} ms")
 
-    def probe(self) -> float:
-        """Take a few steps; returns the mean time of one [s], without the first, which factorises anew."""
-        self._advance()
-        began = time.perf_counter()
-        for _ in range(PROBE):
-            self._advance()
-        self.recorder.close()
-        self.log.close()
-        return (time.perf_counter() - began) / PROBE
-
-    def _loop(self) -> int:
-        before, began = self.clock.n, time.perf_counter()
-        while not self.clock.finished():
-            if why := self.stop.reason():
-                return self._save_and_stop(why)
-            step_began = time.perf_counter()
-            self._advance()
-            self.recorder.when_due()
-            now = time.perf_counter()
-            left = (now - began) / (self.clock.n - before) * (self.clock.steps - self.clock.n)
-            self.log.step(self._line(now - step_began, left))
-            self.stop.stepped()
-        return self._finish()
-
-    def _advance(self) -> None:
+    def advance(self) -> None:
         """One whole step of the clock; where its smallest parts fail too, a checkpoint and SolveFailed."""
         try:
             self._attempt(self.clock.t, self.clock.dt, RETRIES)
@@ -223,6 +156,25 @@ class Simulation:
         self.clock.advance()
         if self.scenario.reproducible:
             self.heart.forget()
+
+    def close(self) -> None:
+        """Close what it writes to."""
+        self.recorder.close()
+        self.log.close()
+
+    def _loop(self) -> int:
+        before, began = self.clock.n, time.perf_counter()
+        while not self.clock.finished():
+            if why := self.stop.reason():
+                return self._save_and_stop(why)
+            step_began = time.perf_counter()
+            self.advance()
+            self.recorder.when_due()
+            now = time.perf_counter()
+            left = (now - began) / (self.clock.n - before) * (self.clock.steps - self.clock.n)
+            self.log.step(self._line(now - step_began, left))
+            self.stop.stepped()
+        return self._finish()
 
     def _attempt(self, t: float, dt: float, halvings: int) -> None:
         """One step of dt; where it fails, roll back and take it in two halves. SolveFailed leaves all parts as at t."""
@@ -320,38 +272,10 @@ class Simulation:
         row = self.recorder.row
         return (
             f"t {self.clock.t:.0f} ms  dt {self.clock.dt:g}  {self.heart.progress(row)}  "
-            f"{seconds:.2f} s  ETA {_readable(left)}"
+            f"{seconds:.2f} s  ETA {readable(left)}"
         )
-
-
-def build(scenario: Scenario, comm: MPI.Comm) -> Preparation:
-    """The heart or the tissue alone that a scenario describes, its mesh read or made, nothing stepped yet."""
-    geometry = geometries.build(scenario.mesh, comm)
-    if scenario.mechanics:
-        memory.require(geometry.unknowns(scenario.mechanics.degree), comm)
-    fine = geometry.refined(scenario.mesh.refine + scenario.electrophysiology.halvings)
-    time_ = scenario.time
-    fibres = directions(fine, scenario.mesh.fibres, "DG0")
-    tissue = Tissue(fine, scenario.electrophysiology, fibres, time_.dt_ep, time_.av_delay, time_.cycle_length)
-    if scenario.mechanics is None:
-        return Preparation(tissue, fibres[0])
-    cavities = scenario.circulation.cavities
-    return Heart(
-        tissue=tissue,
-        contraction=Contraction(geometry, scenario.mechanics, time_.dt),
-        solid=Solid(geometry, scenario.mechanics, scenario.mesh.fibres, cavities, time_.dt),
-        circulation=Circulation(scenario.circulation, time_.cycle_length, time_.av_delay, tuple(cavities)),
-        transfer=Transfer(geometry, fine),
-        fibres=fibres[0],
-    )
 
 
 def cite(scenario: Scenario) -> list[str]:
     """DOIs of the models a scenario uses."""
     return [f"{Path(name).name}: doi:{read(name).doi}" for name in scenarios.models(scenario)]
-
-
-def _readable(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -10,8 +10,8 @@ from mpi4py import MPI
 from heartwright.mechanics.passive import NeoHooke
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Fixed, MechanicsSpec, Robin
+from heartwright.mesh.fibre_rules import FibresConstant
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.where import FibresConstant
 
 SHEAR = 0.05  # kPa
 SOFT, STIFF = 2.0, 1e5  # kPa: bulk moduli of muscle whose shear modulus is 1 kPa

@@ -11,8 +11,8 @@ from heartwright.mechanics.energy import Energy
 from heartwright.mechanics.passive import NeoHooke, volumetric
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Fixed, MechanicsSpec, Robin
+from heartwright.mesh.fibre_rules import FibresConstant
 from heartwright.mesh.geometry import Geometry
-from heartwright.mesh.where import FibresConstant
 
 SPEC = MechanicsSpec(
     passive=NeoHooke(mu=1.0),

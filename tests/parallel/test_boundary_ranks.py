@@ -14,7 +14,7 @@ from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Fixed, MechanicsSpec, Path, Plane
 from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import MeshSpec, Slab
-from heartwright.mesh.where import FibresConstant
+from heartwright.mesh.fibre_rules import FibresConstant
 
 slab = MeshSpec(generate=Slab(lengths=(10, 4, 4), size=2), fibres=FibresConstant())
 down = Path(times=(0.0, 4.0), values=((0.0, 0.0, 0.5), (0.0, 0.0, -1.5)))

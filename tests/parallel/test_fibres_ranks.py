@@ -15,7 +15,8 @@ from heartwright.errors import InputError
 from heartwright.mesh import fibres, geometry
 from heartwright.mesh.select import select
 from heartwright.mesh.spec import Biventricle, MeshSpec
-from heartwright.mesh.where import FibreAngles, FibresBayer, Sphere, WhereAHA, WhereCoordinates, WhereSphere
+from heartwright.mesh.fibre_rules import FibreAngles, FibresBayer
+from heartwright.mesh.where import Sphere, WhereAHA, WhereCoordinates, WhereSphere
 
 comm = MPI.COMM_WORLD
 septum = FibreAngles(where=WhereCoordinates(chamber="septum"), endo=0.6, sheet_epi=0.4)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from heartwright.mesh import fields, importers
+from heartwright.mesh.fibre_rules import FibresBayer
 from heartwright.mesh.prepare import prepare
 from heartwright.mesh.spec import MeshSpec
-from heartwright.mesh.where import FibresBayer
 from mpi import answer, run
 
 pytestmark = pytest.mark.parallel

@@ -19,7 +19,7 @@ from heartwright.electrophysiology.spec import ElectrophysiologySpec, GrownTree,
 from heartwright.mesh.fibres import directions
 from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Biventricle, MeshSpec
-from heartwright.mesh.where import FibresConstant
+from heartwright.mesh.fibre_rules import FibresConstant
 
 geometry = build(MeshSpec(generate=Biventricle(size=14.0)), MPI.COMM_WORLD)
 spec = ElectrophysiologySpec(

@@ -7,9 +7,9 @@ from mpi4py import MPI
 from heartwright.errors import InputError
 from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.spec import MechanicsSpec, RegionSpec
+from heartwright.mesh.fibre_rules import FibresConstant
 from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import MeshSpec, Slab
-from heartwright.mesh.where import FibresConstant
 
 MESH = MeshSpec(generate=Slab(lengths=(10, 5, 5), size=5), fibres=FibresConstant())
 

@@ -8,10 +8,10 @@ from scipy.spatial.transform import Rotation
 
 from heartwright.errors import InputError
 from heartwright.mesh import atria, fibres, generate, geometry
+from heartwright.mesh.fibre_rules import FibreRule, FibresBayer, FibresPiersanti
 from heartwright.mesh.four_chambers import Plan
 from heartwright.mesh.prepare import prepare
 from heartwright.mesh.spec import FourChambers, MeshSpec
-from heartwright.mesh.where import FibreRule, FibresBayer, FibresPiersanti
 
 RULE = FibresPiersanti()
 RADIUS, WALL, VEIN = 20.0, 3.0, 5.0  # mm

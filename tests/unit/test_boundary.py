@@ -8,9 +8,9 @@ from heartwright.mechanics.passive import NeoHooke
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Displacement, Fixed, MechanicsSpec, Path, Robin
 from heartwright.mechanics.wall import Wall
+from heartwright.mesh.fibre_rules import FibresConstant
 from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec, Slab
-from heartwright.mesh.where import FibresConstant
 
 SLAB = MeshSpec(generate=Slab(lengths=(10, 4, 4), size=2), fibres=FibresConstant())
 SOFT = MechanicsSpec(passive=NeoHooke(mu=20.0), viscosity=1.0, boundaries=[])

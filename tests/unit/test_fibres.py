@@ -11,18 +11,9 @@ from scipy.spatial.transform import Rotation, Slerp
 from cup import cup
 from heartwright.errors import InputError
 from heartwright.mesh import fibres, fields, generate, geometry, rotations
+from heartwright.mesh.fibre_rules import FibreAngles, FibresBayer, FibresConstant, FibresFile, FibresNone
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec, Slab
-from heartwright.mesh.where import (
-    Box,
-    FibreAngles,
-    FibresBayer,
-    FibresConstant,
-    FibresFile,
-    FibresNone,
-    WhereAHA,
-    WhereBox,
-    WhereCoordinates,
-)
+from heartwright.mesh.where import Box, WhereAHA, WhereBox, WhereCoordinates
 
 LEFT = Ellipsoid(size=4.0)
 QUADRATURE = ("quadrature", 4)

@@ -13,9 +13,9 @@ from heartwright.mechanics.passive import NeoHooke
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Fixed, MechanicsSpec, Robin, SurfacePressure
 from heartwright.mechanics.wall import Wall
+from heartwright.mesh.fibre_rules import FibresConstant
 from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
-from heartwright.mesh.where import FibresConstant
 from heartwright.parts import restore, snapshot
 from heartwright.units import MMHG
 

@@ -6,10 +6,10 @@ import pytest
 from cup import cup
 from heartwright.errors import InputError
 from heartwright.mesh import checks, quality, surface
+from heartwright.mesh.fibre_rules import FibresFile
 from heartwright.mesh.formats import native
 from heartwright.mesh.prepare import prepare
 from heartwright.mesh.spec import MeshSpec
-from heartwright.mesh.where import FibresFile
 
 SPEC = MeshSpec(file="cup.msh", unit="mm")
 

@@ -10,9 +10,9 @@ from scipy.spatial.transform import Rotation
 from heartwright.errors import InputError
 from heartwright.mesh import fibres, generate, geometry, outflow
 from heartwright.mesh.coordinates import left_axes
+from heartwright.mesh.fibre_rules import FibresBayer, FibresDoste
 from heartwright.mesh.prepare import prepare
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec
-from heartwright.mesh.where import FibresBayer, FibresDoste
 
 RULE, PLAIN = FibresDoste(), FibresBayer(rv_endo=math.radians(90), rv_epi=math.radians(-25))
 

@@ -61,7 +61,7 @@ def test_a_line_holds_what_is_near_it():
 
 def fired(tmp_path, extra: str, end: int = 60) -> float:
     """The share of the slab that has fired at its end."""
-    from heartwright.simulation import build
+    from heartwright.building import build
 
     preparation = build(scenario.load(heart.scenario(tmp_path, SLAB + extra)).resolve(), MPI.COMM_WORLD)
     for t in range(end):

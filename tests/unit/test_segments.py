@@ -13,9 +13,9 @@ from heartwright.mechanics.strain import Strain
 from heartwright.mechanics.stress import PERCENTILES, Stress, _percentiles
 from heartwright.mechanics.wall import Wall
 from heartwright.mesh import segments
+from heartwright.mesh.fibre_rules import FibresConstant
 from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec
-from heartwright.mesh.where import FibresConstant
 
 FIXED = [Fixed(where="base")]
 MESH = MeshSpec(generate=Ellipsoid(size=11.0))

@@ -5,17 +5,8 @@ import math
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from heartwright.mesh.where import (
-    FibreRule,
-    FibresBayer,
-    Where,
-    WhereAHA,
-    WhereBox,
-    WhereCoordinates,
-    WhereNear,
-    WhereRegion,
-    WhereSphere,
-)
+from heartwright.mesh.fibre_rules import FibreRule, FibresBayer
+from heartwright.mesh.where import Where, WhereAHA, WhereBox, WhereCoordinates, WhereNear, WhereRegion, WhereSphere
 from heartwright.units import BareFloat, BareInt
 
 where, rule = TypeAdapter(Where), TypeAdapter(FibreRule)

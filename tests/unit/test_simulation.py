@@ -13,6 +13,7 @@ import heart
 from heartwright import scenario, simulation
 from heartwright.coupling.clock import Clock
 from heartwright.errors import DIVERGED, DONE, RESUME, InputError, SolveFailed, StorageError
+from heartwright.estimate import estimate
 from heartwright.mechanics.solid import Solid
 from heartwright.mesh import geometry
 from heartwright.output import audit, fields, series
@@ -121,7 +122,7 @@ def test_what_a_run_will_take_is_estimated_from_a_few_steps(begun, tmp_path):
     found = re.fullmatch(
         r"about (\d+) min on 1 rank \(\d+ s until the heart is filled, ([\d.]+) s per step\), [\d.]+ GB of memory, "
         r"([\d.]+) GB on disk",
-        str(simulation.estimate(described, tmp_path, MPI.COMM_WORLD)),
+        str(estimate(described, tmp_path, MPI.COMM_WORLD)),
     )
     assert found
     minutes, step, disk = map(float, found.groups())

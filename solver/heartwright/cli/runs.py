@@ -64,7 +64,7 @@ def restart(folder: Path, overrides: tuple[str, ...], hours: float | None) -> in
 def probe(described: scenario.Scenario) -> Any:
     """What a run will need, from a few steps of it in a folder of their own. Collective."""
     comm = start.world()
-    from heartwright import simulation
+    from heartwright.estimate import estimate
     from heartwright.parallel import together
 
     with together(comm):
@@ -72,7 +72,7 @@ def probe(described: scenario.Scenario) -> Any:
     folder = comm.bcast(folder)
     _leave_the_users_folder()
     try:
-        return simulation.estimate(described, folder, comm)
+        return estimate(described, folder, comm)
     finally:
         if comm.rank == 0:
             shutil.rmtree(folder, ignore_errors=True)

@@ -18,11 +18,11 @@ from dolfinx import fem
 from heartwright.errors import InputError
 from heartwright.mesh import rotations
 from heartwright.mesh.coordinates import centroid
+from heartwright.mesh.fibre_rules import FibresPiersanti
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.laplace import Laplace, harmonic, space, surface_dofs
 from heartwright.mesh.regions import BORDER
 from heartwright.mesh.sampling import Samples, sampled
-from heartwright.mesh.where import FibresPiersanti
 
 VEINS = {"la": ("lpv", "rpv"), "ra": ("svc", "ivc")}  # where v is 0, 1
 RING = {"la": "mitral", "ra": "tricuspid"}

@@ -10,10 +10,17 @@ from dolfinx import fem
 
 from heartwright.errors import InputError
 from heartwright.mesh import atria, ventricles
+from heartwright.mesh.fibre_rules import (
+    FibreRule,
+    FibresBayer,
+    FibresConstant,
+    FibresFile,
+    FibresParts,
+    FibresPiersanti,
+)
 from heartwright.mesh.fields import principal, tensors
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.sampling import between_corners
-from heartwright.mesh.where import FibreRule, FibresBayer, FibresConstant, FibresFile, FibresParts, FibresPiersanti
 
 Element = str | tuple[str, int]
 Directions = tuple[fem.Function, fem.Function, fem.Function]

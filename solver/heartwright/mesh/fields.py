@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from heartwright.mesh.fibre_rules import FibreRule, FibresFile, FibresParts
 from heartwright.mesh.quality import count, near
 from heartwright.mesh.raw import RawMesh
-from heartwright.mesh.where import FibreRule, FibresFile, FibresParts
 
 LONG, SKEW = 1e-3, 5.0  # |length - 1| and degrees from a right angle, beyond which vectors are no directions
 COORDINATES = ("transmural", "apicobasal", "rotation", "chamber", "aha", "septum")

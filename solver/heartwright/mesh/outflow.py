@@ -16,10 +16,10 @@ from scipy.spatial import KDTree
 
 from heartwright.errors import InputError
 from heartwright.mesh.coordinates import Axes, lowest
+from heartwright.mesh.fibre_rules import FibresDoste
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.laplace import harmonic, point_dofs, surface_dofs
 from heartwright.mesh.regions import BORDER
-from heartwright.mesh.where import FibresDoste
 
 VALVES = {"lv": ("mitral", "aortic"), "rv": ("tricuspid", "pulmonary")}  # inflow, outflow
 REACH = 0.5  # of the long axis: the outflow tract does not begin lower

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from heartwright.mesh.fibre_rules import FibreRule, FibresBayer, FibresFile
 from heartwright.mesh.four_chambers import Plan
-from heartwright.mesh.where import FibreRule, FibresBayer, FibresFile
 from heartwright.spec import Spec
 from heartwright.units import ML, Length, Volume
 

@@ -20,11 +20,11 @@ from dolfinx import fem
 from heartwright.errors import InputError
 from heartwright.mesh import outflow, rotations
 from heartwright.mesh.coordinates import OTHER_TISSUES, RV, Axes, left_axes
+from heartwright.mesh.fibre_rules import FibresBayer, FibresDoste
 from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.laplace import Depth, harmonic, point_dofs, space, surface_dofs
 from heartwright.mesh.sampling import Samples, between_corners, sample, split
 from heartwright.mesh.select import select
-from heartwright.mesh.where import FibresBayer, FibresDoste
 
 BLOCK = 2**17  # points treated at once: bounds the memory of large meshes
 
