@@ -5,7 +5,7 @@ from mpi4py import MPI
 
 from heartwright.mechanics.spec import MechanicsSpec
 from heartwright.mechanics.wall import Wall
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 
 

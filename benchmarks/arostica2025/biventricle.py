@@ -7,8 +7,8 @@ from mpi4py import MPI
 
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import MechanicsSpec, Robin, SurfacePressure
+from heartwright.mesh.distribution import build
 from heartwright.mesh.fibre_rules import FibresFile
-from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import MeshSpec
 
 REGIONS = {"base": 10, "rv_endo": 20, "lv_endo": 30, "epi": 40}

@@ -19,9 +19,10 @@ from heartwright.mechanics.passive import HolzapfelOgden
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Curve, MechanicsSpec, Robin, SurfacePressure
 from heartwright.mesh import surface
+from heartwright.mesh.distribution import distribute
 from heartwright.mesh.fibre_rules import FibresConstant
 from heartwright.mesh.generate import collect, session
-from heartwright.mesh.geometry import Geometry, distribute
+from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.laplace import Laplace, space, surface_dofs
 from heartwright.mesh.raw import RawMesh
 from heartwright.parts import restore, snapshot

@@ -15,8 +15,8 @@ from mpi4py import MPI
 from heartwright.electrophysiology import eikonal
 from heartwright.electrophysiology.spec import ElectrophysiologySpec, FastEndocardium, Speeds, Stimulus
 from heartwright.electrophysiology.tissue import Tissue
+from heartwright.mesh.distribution import build
 from heartwright.mesh.fibres import directions
-from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import FibresBayer, MeshSpec
 
 HERE = Path(__file__).resolve().parent

@@ -13,8 +13,8 @@ from mpi4py import MPI
 
 from heartwright.electrophysiology.spec import Cells, ElectrophysiologySpec, FastEndocardium, Speeds, Stimulus
 from heartwright.electrophysiology.tissue import Tissue
+from heartwright.mesh.distribution import build
 from heartwright.mesh.fibres import directions
-from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Biventricle, FibresBayer, MeshSpec
 
 SPEC = ElectrophysiologySpec(

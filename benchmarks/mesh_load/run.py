@@ -26,14 +26,14 @@ LOAD = """
 import json, time
 from mpi4py import MPI
 from heartwright import memory
-from heartwright.mesh import geometry
+from heartwright.mesh import distribution
 from heartwright.mesh.spec import MeshSpec
 
 comm = MPI.COMM_WORLD
 empty = memory.peak()
 comm.barrier()
 start = time.perf_counter()
-heart = geometry.build(MeshSpec(file={file!r}, fibres={{"type": "file"}}), comm)
+heart = distribution.build(MeshSpec(file={file!r}, fibres={{"type": "file"}}), comm)
 comm.barrier()
 facts = [time.perf_counter() - start, len(heart.region), memory.peak(), empty]
 facts = comm.gather(facts)

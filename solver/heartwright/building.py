@@ -9,7 +9,7 @@ from heartwright.coupling.preparation import Preparation
 from heartwright.electrophysiology.tissue import Tissue
 from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.solid import Solid
-from heartwright.mesh import geometry as geometries
+from heartwright.mesh import distribution
 from heartwright.mesh.fibres import directions
 from heartwright.mesh.transfer import Transfer
 from heartwright.scenario import Scenario
@@ -17,7 +17,7 @@ from heartwright.scenario import Scenario
 
 def build(scenario: Scenario, comm: MPI.Comm) -> Preparation:
     """The heart or the tissue alone that a scenario describes, its mesh read or made, nothing stepped yet."""
-    geometry = geometries.build(scenario.mesh, comm)
+    geometry = distribution.build(scenario.mesh, comm)
     if scenario.mechanics:
         memory.require(geometry.unknowns(scenario.mechanics.degree), comm)
     fine = geometry.refined(scenario.mesh.refine + scenario.electrophysiology.halvings)

@@ -20,7 +20,7 @@ PROGRAM = """
 import json, sys
 from mpi4py import MPI
 from heartwright.errors import InputError
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import MeshSpec
 
 told = []

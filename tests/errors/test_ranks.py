@@ -68,17 +68,17 @@ def test_tasks_that_do_not_find_each_other_are_refused(tmp_path, name):
 def test_more_ranks_than_tetrahedra_are_refused():
     program = """
 import numpy as np
-from heartwright.mesh import geometry
+from heartwright.mesh import distribution
 from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.spec import MeshSpec
 from mpi4py import MPI
 
 points, cells = np.vstack([np.zeros(3), np.eye(3), np.ones(3)]), np.array([[0, 1, 2, 3], [1, 2, 3, 4]])
 two = RawMesh(points, cells, cells[:0, :3], np.zeros(0, dtype=int), {})
-geometry.prepare = lambda spec: two
+distribution.prepare = lambda spec: two
 try:
-    geometry.build(MeshSpec(generate={"type": "slab", "lengths": ["1 mm"] * 3, "size": "1 mm"}), MPI.COMM_WORLD)
-except geometry.InputError as error:
+    distribution.build(MeshSpec(generate={"type": "slab", "lengths": ["1 mm"] * 3, "size": "1 mm"}), MPI.COMM_WORLD)
+except distribution.InputError as error:
     print(error)
 """
     done = mpi.run(3, program, timeout=60)

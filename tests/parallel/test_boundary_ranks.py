@@ -12,7 +12,7 @@ from mpi4py import MPI
 from heartwright.mechanics.passive import NeoHooke
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Fixed, MechanicsSpec, Path, Plane
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import MeshSpec, Slab
 from heartwright.mesh.fibre_rules import FibresConstant
 
@@ -35,7 +35,7 @@ import numpy as np
 from mpi4py import MPI
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import MechanicsSpec
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 
 mesh = MeshSpec(generate=Ellipsoid(size=16.0))

@@ -47,7 +47,7 @@ import numpy as np
 from box import AXES, at, box
 from heartwright.electrophysiology.spec import Bath, Conductivities, Domains, ElectrophysiologySpec, Stimulus
 from heartwright.electrophysiology.tissue import Tissue
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import MeshSpec, Slab
 
 corner = {"box": {"lower": (0.0, 0.0, 0.0), "upper": (1.5, 1.5, 1.5)}}

@@ -12,7 +12,7 @@ import numpy as np
 from mpi4py import MPI
 
 from heartwright.errors import InputError
-from heartwright.mesh import fibres, geometry
+from heartwright.mesh import distribution, fibres
 from heartwright.mesh.select import select
 from heartwright.mesh.spec import Biventricle, MeshSpec
 from heartwright.mesh.fibre_rules import FibreAngles, FibresBayer
@@ -21,7 +21,7 @@ from heartwright.mesh.where import Sphere, WhereAHA, WhereCoordinates, WhereSphe
 comm = MPI.COMM_WORLD
 septum = FibreAngles(where=WhereCoordinates(chamber="septum"), endo=0.6, sheet_epi=0.4)
 rule = FibresBayer(regions=(septum,))
-heart = geometry.build(MeshSpec(generate=Biventricle(size=8.0)), comm)
+heart = distribution.build(MeshSpec(generate=Biventricle(size=8.0)), comm)
 child = heart.refined(1)
 
 

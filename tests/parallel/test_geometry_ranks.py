@@ -11,7 +11,7 @@ import hashlib, json
 import numpy as np
 from dolfinx import fem
 from mpi4py import MPI
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import Biventricle, MeshSpec
 from heartwright.mesh.transfer import Transfer
 

@@ -63,7 +63,7 @@ CHAMBERS = """
 import json
 from mpi4py import MPI
 from dolfinx import fem
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.select import select, select_cells
 from heartwright.mesh.spec import MeshSpec
 from heartwright.mesh.where import WhereRegion
@@ -106,7 +106,7 @@ import json
 from mpi4py import MPI
 from dolfinx import fem
 from heartwright.mesh.fibres import directions
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import MeshSpec
 
 comm = MPI.COMM_WORLD
@@ -139,7 +139,7 @@ STORED = """
 import numpy as np
 from mpi4py import MPI
 from heartwright.mesh import coordinates, importers
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import MeshSpec
 
 coordinates.compute = None  # must not be asked for
@@ -172,7 +172,7 @@ import json
 from pathlib import Path
 import numpy as np
 from mpi4py import MPI
-from heartwright.mesh import digests, geometry, shares
+from heartwright.mesh import digests, distribution, shares
 from heartwright.mesh.formats import native
 from heartwright.mesh.prepare import prepare
 from heartwright.mesh.spec import Biventricle, MeshSpec
@@ -192,9 +192,9 @@ if comm.rank == 0:
 comm.barrier()
 share = shares.read(spec, comm)
 assert 0 < len(share.cells) < comm.allreduce(len(share.cells)) or comm.size == 1
-here = geometry.build(spec, comm)
+here = distribution.build(spec, comm)
 shares.read = lambda *_: None  # as if it were any other file
-there = geometry.build(spec, comm)
+there = distribution.build(spec, comm)
 assert here.notes == there.notes and here.digest == there.digest, (here.notes, there.notes)
 for name, loops in here.rims.items():
     assert all(np.array_equal(a, b) for a, b in zip(loops, there.rims[name], strict=True))

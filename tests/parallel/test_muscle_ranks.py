@@ -10,7 +10,7 @@ import numpy as np
 from mpi4py import MPI
 from heartwright.mechanics.spec import Fixed, MechanicsSpec, Robin
 from heartwright.mechanics.wall import Wall
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 
 mesh = MeshSpec(generate=Ellipsoid(size=13.0))

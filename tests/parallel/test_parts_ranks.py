@@ -13,7 +13,7 @@ PROGRAM = """
 import json
 import numpy as np
 from mpi4py import MPI
-from heartwright.mesh import generate, geometry
+from heartwright.mesh import distribution, generate
 from heartwright.mesh.spec import Ellipsoid
 
 comm = MPI.COMM_WORLD
@@ -22,7 +22,7 @@ if comm.rank == 0:
     raw = generate.generate(Ellipsoid(size=8.0))
     z = raw.points[raw.cells].mean(axis=1)[:, 2]
     raw = raw.but(regions=("apex", "middle", "base"), region=np.digitize(z, (-45.0, -20.0)).astype(np.int32) + 1)
-heart = geometry.distribute(raw, comm)
+heart = distribution.distribute(raw, comm)
 
 
 def sizes(g):
@@ -78,12 +78,12 @@ import json
 import sys
 import numpy as np
 from mpi4py import MPI
-from heartwright.mesh import fibres, geometry
+from heartwright.mesh import distribution, fibres
 from heartwright.mesh.spec import MeshSpec
 
 comm = MPI.COMM_WORLD
 spec = MeshSpec.model_validate(json.loads('''{spec}'''))
-heart = geometry.build(spec, comm)
+heart = distribution.build(spec, comm)
 tables = {}
 for element, name in (("DG0", "cells"), (("quadrature", 2), "points")):
     laid = [v.x.array[v.function_space.dofmap.list.ravel()[:, None] * 3 + range(3)]

@@ -17,7 +17,7 @@ from heartwright.electrophysiology import eikonal
 from heartwright.electrophysiology.purkinje.network import Network
 from heartwright.electrophysiology.spec import ElectrophysiologySpec, GrownTree, Purkinje, Stimulus
 from heartwright.mesh.fibres import directions
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import Biventricle, MeshSpec
 from heartwright.mesh.fibre_rules import FibresConstant
 

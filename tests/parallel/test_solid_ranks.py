@@ -12,7 +12,7 @@ from mpi4py import MPI
 from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import MechanicsSpec
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 
 mesh, spec = MeshSpec(generate=Ellipsoid(size=13.0)), MechanicsSpec(element="{element}")

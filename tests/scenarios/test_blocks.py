@@ -11,7 +11,7 @@ from mpi4py import MPI
 
 from heartwright import scenario
 from heartwright.electrophysiology.tissue import Tissue
-from heartwright.mesh import geometry as geometries
+from heartwright.mesh import distribution
 from heartwright.mesh.fibres import directions
 from heartwright.output import metrics
 
@@ -23,7 +23,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 def built(path: str, *overrides: str):
     """The fine mesh of a scenario and its fibres."""
     described = scenario.load(CONFIGS / path, overrides).resolve()
-    geometry = geometries.build(described.mesh, MPI.COMM_WORLD).refined(described.mesh.refine)
+    geometry = distribution.build(described.mesh, MPI.COMM_WORLD).refined(described.mesh.refine)
     return geometry, directions(geometry, described.mesh.fibres, "DG0")
 
 

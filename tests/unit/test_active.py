@@ -7,8 +7,8 @@ from mpi4py import MPI
 from heartwright.errors import InputError
 from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.spec import MechanicsSpec, RegionSpec
+from heartwright.mesh.distribution import build
 from heartwright.mesh.fibre_rules import FibresConstant
-from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import MeshSpec, Slab
 
 MESH = MeshSpec(generate=Slab(lengths=(10, 5, 5), size=5), fibres=FibresConstant())

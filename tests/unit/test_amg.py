@@ -9,7 +9,7 @@ from heartwright.linalg import Linear
 from heartwright.mechanics import balance
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import MechanicsSpec
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 from heartwright.mumps import Factors
 from heartwright.parts import restore, snapshot

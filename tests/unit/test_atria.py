@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 from scipy.spatial.transform import Rotation
 
 from heartwright.errors import InputError
-from heartwright.mesh import atria, fibres, generate, geometry
+from heartwright.mesh import atria, distribution, fibres, generate
 from heartwright.mesh.fibre_rules import FibreRule, FibresBayer, FibresPiersanti
 from heartwright.mesh.four_chambers import Plan
 from heartwright.mesh.prepare import prepare
@@ -61,14 +61,14 @@ def raw():
 
 @pytest.fixture(scope="module")
 def atrium(raw):
-    return geometry.distribute(raw, MPI.COMM_SELF)
+    return distribution.distribute(raw, MPI.COMM_SELF)
 
 
 @pytest.fixture(scope="module")
 def heart():
     """20 s of gmsh, kept by the cache of meshes."""
     pytest.importorskip("gmsh")
-    return geometry.distribute(prepare(MeshSpec(generate=FourChambers())), MPI.COMM_SELF)
+    return distribution.distribute(prepare(MeshSpec(generate=FourChambers())), MPI.COMM_SELF)
 
 
 def lay(heart, rule):
@@ -122,7 +122,7 @@ def test_sheets_may_be_tangent_to_the_wall(atrium):
 
 def test_atrial_fibres_turn_with_the_heart(raw, atrium):
     turn = Rotation.from_euler("xyz", [1.0, -0.2, 2.1]).as_matrix()
-    there = geometry.distribute(raw.but(points=raw.points @ turn.T + [3.0, 50.0, -7.0]), MPI.COMM_SELF)
+    there = distribution.distribute(raw.but(points=raw.points @ turn.T + [3.0, 50.0, -7.0]), MPI.COMM_SELF)
     for a, b in zip(lay(atrium, RULE), lay(there, RULE), strict=True):
         assert np.abs(a @ turn.T - b).max() < 1e-6
 
@@ -130,7 +130,7 @@ def test_atrial_fibres_turn_with_the_heart(raw, atrium):
 def test_what_an_atrium_lacks_is_told(raw):
     half = raw.but(names={name: tags for name, tags in raw.names.items() if name not in ("lpv", "mitral")})
     with pytest.raises(InputError, match=r"surfaces la_endo, epi, mitral, lpv and rpv; missing: mitral, lpv"):
-        fibres.directions(geometry.distribute(half, MPI.COMM_SELF), RULE, "DG0")
+        fibres.directions(distribution.distribute(half, MPI.COMM_SELF), RULE, "DG0")
 
 
 @pytest.mark.parametrize(

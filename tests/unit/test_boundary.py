@@ -8,8 +8,8 @@ from heartwright.mechanics.passive import NeoHooke
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Displacement, Fixed, MechanicsSpec, Path, Robin
 from heartwright.mechanics.wall import Wall
+from heartwright.mesh.distribution import build
 from heartwright.mesh.fibre_rules import FibresConstant
-from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec, Slab
 
 SLAB = MeshSpec(generate=Slab(lengths=(10, 4, 4), size=2), fibres=FibresConstant())

@@ -6,7 +6,8 @@ from dolfinx import fem
 from mpi4py import MPI
 
 from heartwright.mechanics.cavity import Cavity, Rim
-from heartwright.mesh.geometry import Geometry, build, distribute
+from heartwright.mesh.distribution import build, distribute
+from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.raw import RawMesh
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 

@@ -12,8 +12,9 @@ from heartwright.mechanics.passive import NeoHooke
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Displacement, MechanicsSpec, Path, Plane, Robin
 from heartwright.mechanics.wall import Wall
+from heartwright.mesh.distribution import build
 from heartwright.mesh.fibre_rules import FibresConstant
-from heartwright.mesh.geometry import Geometry, build
+from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.spec import MeshSpec, Slab
 
 SLAB = MeshSpec(generate=Slab(lengths=(10, 4, 4), size=2), fibres=FibresConstant())

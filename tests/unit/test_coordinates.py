@@ -6,19 +6,19 @@ from mpi4py import MPI
 from scipy.spatial.transform import Rotation
 
 from heartwright.errors import InputError
-from heartwright.mesh import coordinates, generate, geometry
+from heartwright.mesh import coordinates, distribution, generate
 from heartwright.mesh.laplace import Laplace, surface_dofs
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec, Slab
 
 
 @pytest.fixture(scope="module")
 def both():
-    return geometry.build(MeshSpec(generate=Biventricle(size=6.0)), MPI.COMM_SELF)
+    return distribution.build(MeshSpec(generate=Biventricle(size=6.0)), MPI.COMM_SELF)
 
 
 @pytest.fixture(scope="module")
 def left():
-    return geometry.build(MeshSpec(generate=Ellipsoid(size=6.0)), MPI.COMM_SELF)
+    return distribution.build(MeshSpec(generate=Ellipsoid(size=6.0)), MPI.COMM_SELF)
 
 
 def on(geometry, name):
@@ -26,7 +26,7 @@ def on(geometry, name):
 
 
 def test_a_harmonic_field_between_two_faces_of_a_slab_is_linear():
-    slab = geometry.build(MeshSpec(generate=Slab(lengths=(4.0, 2.0, 2.0), size=1.0)), MPI.COMM_SELF)
+    slab = distribution.build(MeshSpec(generate=Slab(lengths=(4.0, 2.0, 2.0), size=1.0)), MPI.COMM_SELF)
     phi = Laplace(slab.V1, [on(slab, "xmin"), on(slab, "xmax")]).solve([2.0, 6.0])
     assert np.allclose(phi.x.array, 2.0 + slab.points[:, 0], atol=1e-10)
 
@@ -101,7 +101,7 @@ def test_coordinates_move_with_the_heart():
     raw = generate.generate(Biventricle(size=8.0))
     turn = Rotation.from_euler("xyz", [1.3, 0.4, -2.0]).as_matrix()
     meshes = raw, raw.but(points=raw.points @ turn.T + [50.0, 4.0, -120.0])
-    here, there = (geometry.distribute(mesh, MPI.COMM_SELF) for mesh in meshes)
+    here, there = (distribution.distribute(mesh, MPI.COMM_SELF) for mesh in meshes)
     a, b = here.coordinates, there.coordinates
     for name in ("transmural", "apicobasal", "chamber"):
         assert np.allclose(getattr(a, name), getattr(b, name), atol=1e-8), name
@@ -117,6 +117,6 @@ def test_on_the_long_axis_rotation_is_zero(both):
 
 
 def test_what_has_no_left_ventricle_has_no_coordinates():
-    slab = geometry.build(MeshSpec(generate=Slab(lengths=(4.0, 2.0, 2.0), size=2.0)), MPI.COMM_SELF)
+    slab = distribution.build(MeshSpec(generate=Slab(lengths=(4.0, 2.0, 2.0), size=2.0)), MPI.COMM_SELF)
     with pytest.raises(InputError, match="lv_endo"):
         _ = slab.coordinates

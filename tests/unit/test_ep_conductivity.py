@@ -17,7 +17,7 @@ from heartwright.electrophysiology.spec import (
     Speeds,
 )
 from heartwright.errors import InputError
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import MeshSpec, Slab
 
 EPI = Cells(variant="epi")

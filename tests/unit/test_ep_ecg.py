@@ -10,7 +10,7 @@ from heartwright.electrophysiology.ecg import LeadField
 from heartwright.electrophysiology.electrodes import ELECTRODES, located, placed, read
 from heartwright.electrophysiology.spec import Ecg, ElectrophysiologySpec
 from heartwright.errors import InputError
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import Biventricle, MeshSpec
 from heartwright.output.metrics import qrs, qrs_axis, t_wave
 

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from cup import cup
 from heartwright.errors import InputError
-from heartwright.mesh import fibres, fields, generate, geometry, rotations
+from heartwright.mesh import distribution, fibres, fields, generate, rotations
 from heartwright.mesh.fibre_rules import FibreAngles, FibresBayer, FibresConstant, FibresFile, FibresNone
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec, Slab
 from heartwright.mesh.where import Box, WhereAHA, WhereBox, WhereCoordinates
@@ -21,12 +21,12 @@ QUADRATURE = ("quadrature", 4)
 
 @pytest.fixture(scope="module")
 def left():
-    return geometry.build(MeshSpec(generate=LEFT), MPI.COMM_SELF)
+    return distribution.build(MeshSpec(generate=LEFT), MPI.COMM_SELF)
 
 
 @pytest.fixture(scope="module")
 def both():
-    return geometry.build(MeshSpec(generate=Biventricle(size=6.0)), MPI.COMM_SELF)
+    return distribution.build(MeshSpec(generate=Biventricle(size=6.0)), MPI.COMM_SELF)
 
 
 def lay(geometry, rule, element):
@@ -138,7 +138,7 @@ def test_fibres_turn_with_the_heart(rule):
     raw = generate.generate(Biventricle(size=10.0))
     turn = Rotation.from_euler("xyz", [0.3, -1.1, 2.0]).as_matrix()
     turned = raw.but(points=raw.points @ turn.T + [5.0, -40.0, 12.0])
-    here, there = (geometry.distribute(mesh, MPI.COMM_SELF) for mesh in (raw, turned))
+    here, there = (distribution.distribute(mesh, MPI.COMM_SELF) for mesh in (raw, turned))
     assert np.array_equal(here.mesh.topology.original_cell_index, there.mesh.topology.original_cell_index)
     for a, b in zip(lay(here, rule, "DG0"), lay(there, rule, "DG0"), strict=True):
         assert np.abs(a @ turn.T - b).max() < 1e-6
@@ -199,7 +199,7 @@ def test_right_ventricular_fibres_have_their_own_angles_and_join_those_of_the_se
 
 
 def test_constant_directions_are_normalised_and_orthogonal():
-    slab = geometry.build(MeshSpec(generate=Slab(lengths=(4.0, 2.0, 2.0), size=2.0)), MPI.COMM_SELF)
+    slab = distribution.build(MeshSpec(generate=Slab(lengths=(4.0, 2.0, 2.0), size=2.0)), MPI.COMM_SELF)
     for element in ("DG0", QUADRATURE):
         f0, s0, n0 = lay(slab, FibresConstant(fibre=(0, 2, 0), sheet=(3, 1, 0)), element)
         assert np.allclose(f0, [0, 1, 0], atol=1e-15)
@@ -250,7 +250,7 @@ def test_fibres_of_the_file_reach_cells_quadrature_points_and_refined_meshes(whe
     n = len(raw.cells if where == "cell_fields" else raw.points)
     f, s = np.array([0.6, 0.8, 0.0]), np.array([0.1, 0.0, np.sqrt(0.99)])  # s is made normal to f
     stored = {"fiber": np.tile(f, (n, 1)), "sheet": np.tile(s, (n, 1))}
-    heart = geometry.distribute(raw.but(**{where: stored}), MPI.COMM_SELF)
+    heart = distribution.distribute(raw.but(**{where: stored}), MPI.COMM_SELF)
     rule = FibresFile(fibre="fiber", sheet="sheet")
     across = s - (s @ f) * f
     for element in ("DG0", ("quadrature", 3)):

@@ -8,8 +8,8 @@ from mpi4py import MPI
 from pydantic import ValidationError
 
 from heartwright.mesh import quality, surface
+from heartwright.mesh.distribution import distribute
 from heartwright.mesh.four_chambers import Plan
-from heartwright.mesh.geometry import distribute
 from heartwright.mesh.prepare import prepare
 from heartwright.mesh.spec import FourChambers, MeshSpec
 

@@ -14,7 +14,8 @@ from heartwright.electrophysiology.spec import (
 from heartwright.electrophysiology.tissue import Tissue
 from heartwright.errors import InputError
 from heartwright.mesh import scaling
-from heartwright.mesh.geometry import Geometry, build
+from heartwright.mesh.distribution import build
+from heartwright.mesh.geometry import Geometry
 from heartwright.mesh.scale import ScaleCoordinate, ScaleField, ScaleRegion
 from heartwright.mesh.spec import Biventricle, MeshSpec, Slab
 

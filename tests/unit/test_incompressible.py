@@ -13,8 +13,8 @@ from heartwright.mechanics.passive import NeoHooke
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Fixed, MechanicsSpec, Robin, SurfacePressure
 from heartwright.mechanics.wall import Wall
+from heartwright.mesh.distribution import build
 from heartwright.mesh.fibre_rules import FibresConstant
-from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 from heartwright.parts import restore, snapshot
 from heartwright.units import MMHG

@@ -9,10 +9,10 @@ from cup import CUP_REGIONS, cup, write
 from heartwright import cli
 from heartwright.errors import InputError
 from heartwright.mesh import importers, quality, suggest
+from heartwright.mesh.distribution import build
 from heartwright.mesh.fibres import directions
 from heartwright.mesh.formats.contents import Contents
 from heartwright.mesh.generate import generate
-from heartwright.mesh.geometry import build
 from heartwright.mesh.labels import labelled
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 

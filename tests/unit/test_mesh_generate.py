@@ -8,7 +8,7 @@ from mpi4py import MPI
 from pydantic import ValidationError
 
 from heartwright.mesh import checks, quality, surface
-from heartwright.mesh.geometry import distribute
+from heartwright.mesh.distribution import distribute
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec, Nozzle, Slab, Stenosis, Strip, Tube
 
 generate = pytest.importorskip("heartwright.mesh.generate").generate

@@ -7,8 +7,8 @@ from mpi4py import MPI
 pytest.importorskip("gmsh")
 
 from heartwright.mesh import checks, quality, surface
+from heartwright.mesh.distribution import distribute
 from heartwright.mesh.generate import generate
-from heartwright.mesh.geometry import distribute
 from heartwright.mesh.prepare import prepare
 from heartwright.mesh.remesh import remesh, without_specks
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec

@@ -8,7 +8,7 @@ from mpi4py import MPI
 from cup import cup
 from heartwright.errors import InputError
 from heartwright.mesh import checks, quality
-from heartwright.mesh.geometry import distribute
+from heartwright.mesh.distribution import distribute
 from heartwright.mesh.spec import MeshSpec
 from heartwright.mesh.transfer import Transfer
 

@@ -9,7 +9,7 @@ from mpi4py import MPI
 from heartwright.mechanics.motion import Motion, Scheme, scheme
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Curve, MechanicsSpec
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 
 RADII = pytest.mark.parametrize("r", [0.0, 0.5, 1.0])

@@ -14,7 +14,7 @@ from heartwright.mechanics.passive import volumetric
 from heartwright.mechanics.spec import Fixed, MechanicsSpec, RegionSpec, Robin, numbers
 from heartwright.mechanics.storage import SymmetricMatrix
 from heartwright.mechanics.wall import Wall
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.scale import ScaleRegion
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 from laws import LAWS

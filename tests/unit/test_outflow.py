@@ -8,7 +8,7 @@ from mpi4py import MPI
 from scipy.spatial.transform import Rotation
 
 from heartwright.errors import InputError
-from heartwright.mesh import fibres, generate, geometry, outflow
+from heartwright.mesh import distribution, fibres, generate, outflow
 from heartwright.mesh.coordinates import left_axes
 from heartwright.mesh.fibre_rules import FibresBayer, FibresDoste
 from heartwright.mesh.prepare import prepare
@@ -34,7 +34,7 @@ def raw():
 
 @pytest.fixture(scope="module")
 def heart(raw):
-    return geometry.distribute(raw, MPI.COMM_SELF)
+    return distribution.distribute(raw, MPI.COMM_SELF)
 
 
 def lay(heart, rule):
@@ -74,7 +74,7 @@ def test_weights_are_one_at_the_inflow_and_zero_at_the_outflow(heart):
 
 def test_directions_are_orthonormal_and_turn_with_the_heart(raw, heart):
     turn = Rotation.from_euler("xyz", [0.4, 1.3, -0.7]).as_matrix()
-    there = geometry.distribute(raw.but(points=raw.points @ turn.T + [30.0, 2.0, -9.0]), MPI.COMM_SELF)
+    there = distribution.distribute(raw.but(points=raw.points @ turn.T + [30.0, 2.0, -9.0]), MPI.COMM_SELF)
     here, turned = lay(heart, RULE), lay(there, RULE)
     Q = np.stack(here, axis=2)
     assert np.abs(np.swapaxes(Q, 1, 2) @ Q - np.eye(3)).max() < 1e-12
@@ -83,7 +83,7 @@ def test_directions_are_orthonormal_and_turn_with_the_heart(raw, heart):
 
 
 def test_hearts_without_valves_are_sent_to_bayers_rule():
-    left = geometry.build(MeshSpec(generate=Ellipsoid(size=12.0)), MPI.COMM_SELF)
+    left = distribution.build(MeshSpec(generate=Ellipsoid(size=12.0)), MPI.COMM_SELF)
     with pytest.raises(InputError, match=r"needs the rings of valves, .* none of mitral, aortic: .*`type: bayer`"):
         fibres.directions(left, RULE, "DG0")
 
@@ -92,7 +92,7 @@ def test_rims_of_a_real_heart_tell_its_valves(shared_data):
     """One subject's MRI: two openings per ventricle; lengths of the rings as of an adult, fibres along the tracts."""
     file = str(shared_data / "bivme_patient1/derived_ED_asfitted.msh")
     tags = {"base": 11, "epi": 12, "lv_endo": 13, "rv_endo": 14}
-    heart = geometry.distribute(prepare(MeshSpec(file=file, unit="mm", regions=tags)), MPI.COMM_SELF)
+    heart = distribution.distribute(prepare(MeshSpec(file=file, unit="mm", regions=tags)), MPI.COMM_SELF)
     rings = outflow.ring_dofs(heart, heart.V1)
     middle = {valve: heart.points[dofs].mean(axis=0) for valve, dofs in rings.items()}
     apex = left_axes(heart).epi_apex

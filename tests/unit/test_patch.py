@@ -9,8 +9,8 @@ from heartwright.mechanics.passive import HolzapfelOgden
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Fixed, MechanicsSpec
 from heartwright.mechanics.wall import Wall
+from heartwright.mesh.distribution import build
 from heartwright.mesh.fibre_rules import FibresConstant
-from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 from laws import LAWS
 

@@ -25,7 +25,7 @@ from heartwright.electrophysiology.spec import (
 )
 from heartwright.electrophysiology.tissue import Tissue
 from heartwright.errors import InputError
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import Biventricle, MeshSpec
 
 HIS = Stimulus(name="his", where="his", clock="absolute", count=1)

@@ -9,7 +9,7 @@ from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.passive import Guccione
 from heartwright.mechanics.spec import ActiveSpec, MechanicsSpec, Robin
 from heartwright.mechanics.wall import Wall
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.scale import ScaleCoordinate, ScaleRegion
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 

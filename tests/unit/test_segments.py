@@ -13,8 +13,8 @@ from heartwright.mechanics.strain import Strain
 from heartwright.mechanics.stress import PERCENTILES, Stress, _percentiles
 from heartwright.mechanics.wall import Wall
 from heartwright.mesh import segments
+from heartwright.mesh.distribution import build
 from heartwright.mesh.fibre_rules import FibresConstant
-from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec
 
 FIXED = [Fixed(where="base")]

@@ -6,7 +6,7 @@ from mpi4py import MPI
 from pydantic import TypeAdapter
 
 from heartwright.errors import InputError
-from heartwright.mesh import generate, geometry
+from heartwright.mesh import distribution, generate
 from heartwright.mesh.select import select, select_cells
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec
 from heartwright.mesh.where import Where
@@ -16,7 +16,7 @@ read = TypeAdapter(Where).validate_python
 
 @pytest.fixture(scope="module")
 def heart():
-    return geometry.build(MeshSpec(generate=Biventricle(size=6.0)), MPI.COMM_SELF)
+    return distribution.build(MeshSpec(generate=Biventricle(size=6.0)), MPI.COMM_SELF)
 
 
 def test_all_and_surfaces(heart):
@@ -37,7 +37,7 @@ def test_regions_hold_their_cells_and_the_nodes_of_these():
     raw = generate.generate(Ellipsoid(size=10.0))
     low = raw.points[raw.cells].mean(axis=1)[:, 2] < -30.0
     raw = raw.but(regions=("apical", "basal"), region=np.where(low, 1, 2))
-    heart = geometry.distribute(raw, MPI.COMM_SELF)
+    heart = distribution.distribute(raw, MPI.COMM_SELF)
     corners = heart.points[heart.V1.dofmap.list]
     below = corners.mean(axis=1)[:, 2] < -30.0
     assert np.array_equal(select_cells(heart, read({"region": "apical"})), below)
@@ -128,6 +128,6 @@ def test_single_nodes_are_no_cells(heart):
 
 
 def test_a_left_ventricle_alone_has_no_right_chamber():
-    left = geometry.build(MeshSpec(generate=Ellipsoid(size=10.0)), MPI.COMM_SELF)
+    left = distribution.build(MeshSpec(generate=Ellipsoid(size=10.0)), MPI.COMM_SELF)
     with pytest.raises(InputError, match="no chamber 'rv'; its surfaces: base, epi, lv_endo"):
         select(left, read({"chamber": "rv"}))

@@ -6,8 +6,8 @@ from mpi4py import MPI
 
 from heartwright.mechanics.spec import ActiveSpec, MechanicsSpec
 from heartwright.mechanics.wall import Wall
+from heartwright.mesh.distribution import build
 from heartwright.mesh.fibre_rules import FibresConstant
-from heartwright.mesh.geometry import build
 from heartwright.mesh.spec import MeshSpec, Slab
 
 SLAB = MeshSpec(generate=Slab(lengths=(4, 4, 4), size=2), fibres=FibresConstant())

@@ -15,7 +15,7 @@ from heartwright.coupling.clock import Clock
 from heartwright.errors import DIVERGED, DONE, RESUME, InputError, SolveFailed, StorageError
 from heartwright.estimate import estimate
 from heartwright.mechanics.solid import Solid
-from heartwright.mesh import geometry
+from heartwright.mesh import distribution
 from heartwright.output import audit, fields, series
 
 SOLVE = Solid.solve
@@ -229,8 +229,8 @@ def test_a_restart_names_every_change_that_would_make_it_another_run(go_on):
 
 
 def test_a_restart_on_another_mesh_is_refused_even_where_the_scenario_is_the_same(go_on, monkeypatch):
-    partition = geometry.partition
-    monkeypatch.setattr(geometry, "partition", lambda share, digest, comm: partition(share, f"not {digest}", comm))
+    partition = distribution.partition
+    monkeypatch.setattr(distribution, "partition", lambda share, digest, comm: partition(share, f"not {digest}", comm))
     with pytest.raises(InputError, match="ck-000000006 belongs to another mesh than this run"):
         go_on("other")
 

@@ -11,7 +11,7 @@ from heartwright.mechanics.boundary import smooth_normal
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Curve, MechanicsSpec, RegionSpec, Robin, SurfacePressure
 from heartwright.mechanics.wall import Wall
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 from heartwright.parts import restore, snapshot
 from heartwright.units import MMHG

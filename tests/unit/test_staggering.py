@@ -8,7 +8,7 @@ from heartwright.errors import SolveFailed
 from heartwright.mechanics.active import Contraction
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import ActiveSpec, MechanicsSpec
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 from heartwright.units import MMHG
 

@@ -7,7 +7,7 @@ from heartwright.errors import InputError
 from heartwright.mechanics import support
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import Displacement, Fixed, MechanicsSpec, Robin, SurfacePressure
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import Biventricle, Ellipsoid, MeshSpec
 from mpi import answer
 
@@ -59,7 +59,7 @@ import json
 from mpi4py import MPI
 from heartwright.mechanics import support
 from heartwright.mechanics.spec import Robin
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 
 geometry = build(MeshSpec(generate=Ellipsoid(size=16.0)), MPI.COMM_WORLD)

@@ -9,7 +9,7 @@ from heartwright.mechanics import klotz
 from heartwright.mechanics.passive import Guccione, HolzapfelOgden
 from heartwright.mechanics.solid import Solid
 from heartwright.mechanics.spec import MechanicsSpec, RegionSpec
-from heartwright.mesh.geometry import build
+from heartwright.mesh.distribution import build
 from heartwright.mesh.spec import Ellipsoid, MeshSpec
 from heartwright.units import MMHG
 

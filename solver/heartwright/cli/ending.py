@@ -15,6 +15,7 @@ from heartwright.errors import BAD_INPUT, DONE, INTERNAL, STORAGE, HeartwrightEr
 
 INTERRUPTED = 130  # as shells say it: 128 + SIGINT
 PATIENCE = 10.0  # seconds that a failed rank waits for the others to fail too
+START = 3.0  # seconds that rank 0 has to speak before another rank's exit code makes the launcher end it
 
 
 def ended(command: Callable[[], int | None]) -> int:
@@ -54,6 +55,8 @@ def _leave(message: str, code: int) -> int:
     parallel = sys.modules.get("mpi4py.MPI")
     comm = parallel.COMM_WORLD if parallel else None
     if comm is None or comm.size == 1:
+        if not first_of_the_job():
+            time.sleep(START)
         print_once(message)
         return code
     if comm.rank == 0:

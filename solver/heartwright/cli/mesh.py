@@ -219,12 +219,12 @@ def _together(comm, source: Path, given: list, output: Path, force: bool):
 
 def _distributed(comm, spec: MeshSpec):
     """The whole mesh (on rank 0, else None), and the geometry with all the directions that it carries."""
-    from heartwright.mesh import fields, geometry, prepare
+    from heartwright.mesh import distribution, fields, prepare
     from heartwright.parallel import together
 
     with together(comm):
         raw = prepare.prepare(spec) if comm.rank == 0 else None
-    return raw, geometry.distribute(raw and fields.only_vectors(raw), comm)
+    return raw, distribution.distribute(raw and fields.only_vectors(raw), comm)
 
 
 def _draw(raw, path: Path) -> None:
