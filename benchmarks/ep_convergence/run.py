@@ -1,6 +1,6 @@
 """Orders of convergence of the mono- and bidomain solvers in space and in time, from manufactured solutions.
 
-`python3 benchmarks/ep_convergence/run.py` (five minutes); works under mpirun. Rewrites result.json and prints the
+`python3 benchmarks/ep_convergence/run.py` (two minutes); works under mpirun. Rewrites result.json and prints the
 table.
 """
 

@@ -4,6 +4,7 @@ import pytest
 
 from heartwright.cli import main
 from heartwright.errors import BAD_INPUT
+from heartwright.odes.model import list_models
 
 GOOD = """\
 mesh: {generate: {type: biventricle}}
@@ -161,6 +162,19 @@ TEXTS = {
         GOOD.replace("mechanics: {}", "mechanics: {active: {model: land_2018}}"),
         "s.yaml:5: mechanics.active.model: no model 'land_2018'; did you mean 'land_2017'?",
     ),
+    "no such parameter of a cell": (
+        GOOD.replace("electrophysiology:", "electrophysiology:\n  cells:\n    - {parameters: {ina.g_K: 1}}"),
+        "s.yaml:4: electrophysiology.cells.0: tentusscher_panfilov_2006: no parameter 'ina.g_K'; "
+        "did you mean 'ina.g_Na'?",
+    ),
+    "no such channel of a cell": (
+        GOOD.replace(
+            "electrophysiology:",
+            "electrophysiology:\n  cells:\n    - {model: mitchell_schaeffer_2003, drugs: [{name: ranolazine}]}",
+        ),
+        "s.yaml:4: electrophysiology.cells.0: mitchell_schaeffer_2003: has none of the conductances ranolazine blocks "
+        "(conductance_kr, conductance_nal, conductance_na)",
+    ),
     "late stimulus": (
         GOOD.replace("where: lv_endo", "where: lv_endo, start: 1 s"),
         "s.yaml:4: electrophysiology.stimuli.0.start: stimulus 'a' starts at 1160 ms, after the end at 800 ms",
@@ -227,6 +241,15 @@ def test_missing_files_come_with_their_neighbours(refused, tmp_path):
     assert refused(GOOD.replace("mesh: {generate: {type: biventricle}}\n", mesh)) == (
         f"s.yaml:1: mesh.file: no file {tmp_path / 'haert.msh'}; nearest: {tmp_path / 'heart.msh'}"
     )
+
+
+def test_a_cell_with_a_stimulus_of_its_own_is_refused(refused, tmp_path):
+    text = list_models()["mitchell_schaeffer_2003"].read_text()
+    own = text.replace("i_stim = 0 [A/F]", "i_stim = if(engine.time < 1 [ms], 50 [A/F], 0 [A/F])")
+    (tmp_path / "own.mmt").write_text(own)
+    answer = refused(GOOD.replace("electrophysiology:", "electrophysiology:\n  cells: [{model: own.mmt}]"))
+    assert answer.startswith("s.yaml:3: electrophysiology.cells.0: own: driven by time in membrane.i_stim: remove")
+    assert main(["model", "run", str(tmp_path / "own.mmt")]) == BAD_INPUT
 
 
 def test_extends_without_end_is_refused(refused, tmp_path):

@@ -109,7 +109,7 @@ def test_what_the_file_does_not_have_is_named(slab_file):
 
 def test_unknown_parameters_are_named():
     geometry = box((2.0, 1.0, 1.0), 1.0)
-    with pytest.raises(InputError, match=r"no variable or label 'g_Kss'; did you mean"):
+    with pytest.raises(InputError, match=r"no parameter 'g_Kss'; did you mean 'g_Ks'"):
         tissue(geometry, Cells(model=TT, scales=[ScaleRegion(parameter="g_Kss", where="all", factor=2.0)]))
     with pytest.raises(InputError, match=r"'ina\.i_Na' is computed"):
         tissue(geometry, Cells(model=TT, scales=[ScaleRegion(parameter="ina.i_Na", where="all", factor=2.0)]))

@@ -111,6 +111,7 @@ def test_bad_cellml_is_refused(tmp_path, capsys, text, message):
         (("run", "bueno_orovio_2008", "--set", "k_s"), "write it as key=value"),
         (("run", "tomek_2020_dyncl", "--drug", "dofetilid"), "did you mean 'dofetilide'"),
         (("run", "tomek_2020_dyncl", "--drug", "dofetilide:much"), "no number"),
+        (("import", "nothing.cellml"), "nothing.cellml: No such file or directory"),
         (("draw", "x"), "No such command"),
     ],
 )

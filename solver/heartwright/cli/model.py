@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from heartwright.document import assignment
 from heartwright.electrophysiology.drugs import Drug, under
+from heartwright.electrophysiology.ionic import require_undriven
 from heartwright.errors import InputError
 from heartwright.files import storing
 from heartwright.odes.model import Model, read
@@ -33,7 +34,9 @@ def chosen(name: str, variant: str | None, values: tuple[str, ...], drugs: tuple
     for text in values:
         key, value = assignment(text, "ikr.g_Kr=0.01")
         parameters[key] = _number_or_text(value.strip())
-    return under(read(name, variant, parameters), [_drug(text) for text in drugs])
+    found = read(name, variant, parameters)
+    require_undriven(found)
+    return under(found, [_drug(text) for text in drugs])
 
 
 def _drug(text: str) -> Drug:

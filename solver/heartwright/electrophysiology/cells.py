@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from mpi4py import MPI
 
-from heartwright.electrophysiology.drugs import under
+from heartwright.electrophysiology.ionic import cell_model
 from heartwright.electrophysiology.spec import Cells
 from heartwright.errors import InputError
 from heartwright.odes.kernel import Kernel
-from heartwright.odes.model import Model, read
 from heartwright.parallel import together
 from heartwright.parts import State
 
@@ -22,21 +21,6 @@ FAST = 1.0  # mV
 # The upstroke in which the fastest rate of a model is looked for: a current raises the potential to 0 mV.
 UPSTROKE, STEP, CURRENT = 6.0, 0.02, 60.0  # ms, ms, A/F
 APART, INSTANT = 0.5, 1e-4  # mV, ms
-
-
-def cell_model(cells: Cells) -> Model:
-    """The ionic model of `cells` with its variant, parameters and drugs.
-
-    Raises InputError for a model that reads the time: it brings a stimulus of its own.
-    """
-    model = read(cells.model, variant=cells.variant, parameters=cells.parameters)
-    readers = sorted(v.qname() for v in model.source.time().refs_by())
-    if readers:
-        raise InputError(
-            f"{model.name}: driven by time in {', '.join(readers)}: remove the stimulus it brings along; "
-            "`heartwright model import` does so for CellML files"
-        )
-    return under(model, cells.drugs)
 
 
 def cell_kernel(cells: Cells, n: int, comm: MPI.Comm, precision: str = "double") -> Kernel:

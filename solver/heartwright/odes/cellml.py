@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from heartwright.errors import InputError
+from heartwright.errors import InputError, refusal
 from heartwright.odes.mmt import myokit
 
 POTENTIAL = ("V", "Vm", "V_m", "E_m", "v", "vm")
@@ -35,7 +35,9 @@ def _parsed(file: Path) -> myokit.Model:
 
     try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InputError(refusal(error)) from None
+    except UnicodeDecodeError as error:
         raise InputError(f"{file}: cannot be read: {error}") from None
     if len(text) > MAX_BYTES:
         raise InputError(f"{file}: larger than {MAX_BYTES // 1_000_000} MB")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heartwright import units
-from heartwright.errors import InputError, did_you_mean
+from heartwright.errors import InputError, did_you_mean, refusal
 
 if TYPE_CHECKING:  # myokit takes 0.2 s to import: `list_models` must not need it
     import myokit
@@ -211,7 +211,9 @@ def _model_section(file: Path) -> str:
     """The `[[model]]` part of the file: protocols are not used and scripts are never run."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InputError(refusal(error)) from None
+    except UnicodeDecodeError as error:
         raise InputError(f"{file}: cannot be read: {error}") from None
     starts = [i for i, line in enumerate(lines) if re.match(r"\[\[(protocol|script)\]\]", line)]
     return "\n".join(lines[: starts[0]] if starts else lines)

@@ -1,8 +1,10 @@
 """What no single block of a scenario can know: places that do not exist, physics that miss each other."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from heartwright.electrophysiology.ionic import cell_model
 from heartwright.electrophysiology.spec import HIS
 from heartwright.errors import InputError, did_you_mean
 from heartwright.explain import KeyPath
@@ -56,6 +58,7 @@ def contradictions(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
     if scenario.mechanics:
         yield from _loose_boundaries(scenario.mechanics)
     yield from _unknown_models(scenario)
+    yield from _impossible_cells(scenario)
     yield from _unknown_places(scenario)
     yield from _fields_not_kept(scenario)
 
@@ -133,6 +136,18 @@ def _unknown_models(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
 
 def _is_known(model: str) -> bool:
     return model in list_models() or model.endswith(".mmt")
+
+
+def _impossible_cells(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
+    """Cells that bring a model of their own or change one, in ways that cannot be. Others are not read: that takes
+    longer than all the rest."""
+    for index, cells in enumerate(scenario.electrophysiology.cells if scenario.electrophysiology else []):
+        changed = cells.model in list_models() and (cells.parameters or cells.scales or cells.drugs)
+        if changed or Path(cells.model).is_file():
+            try:
+                cell_model(cells)
+            except InputError as error:
+                yield from ((("electrophysiology", "cells", index), finding) for finding in error.findings)
 
 
 def _unknown_places(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
