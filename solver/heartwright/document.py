@@ -87,7 +87,7 @@ class Node:
 
 
 def merge(base: Node, own: Node) -> Node:
-    """`own` over `base`: blocks merge key by key, lists and values replace, a block of another `type` replaces."""
+    """`own` over `base`: blocks merge key by key, lists and values replace, and so does a block of another kind."""
     if not isinstance(base.value, dict) or not isinstance(own.value, dict) or _other_kind(base, own):
         return own
     merged = base.value | {key: merge(base.value[key], v) if key in base.value else v for key, v in own.value.items()}
@@ -95,8 +95,9 @@ def merge(base: Node, own: Node) -> Node:
 
 
 def _other_kind(base: Node, own: Node) -> bool:
-    kind, known = own.child("type"), base.child("type")
-    return kind is not None and (known is None or kind.value != known.value)
+    """Whether `own` names another `type`, or another `model`, whose parameters are others."""
+    kinds = ((own.child(key), base.child(key)) for key in ("type", "model"))
+    return any(kind is not None and (known is None or kind.value != known.value) for kind, known in kinds)
 
 
 def assignment(text: str, example: str) -> tuple[str, str]:

@@ -175,6 +175,10 @@ TEXTS = {
         "s.yaml:4: electrophysiology.cells.0: mitchell_schaeffer_2003: has none of the conductances ranolazine blocks "
         "(conductance_kr, conductance_nal, conductance_na)",
     ),
+    "no such parameter of a contraction": (
+        GOOD.replace("mechanics: {}", "mechanics: {active: {model: rdq20_mf, parameters: {k_basik: 1}}}"),
+        "s.yaml:5: mechanics.active: rdq20_mf: no parameter 'k_basik'; did you mean 'k_basic'?",
+    ),
     "late stimulus": (
         GOOD.replace("where: lv_endo", "where: lv_endo, start: 1 s"),
         "s.yaml:4: electrophysiology.stimuli.0.start: stimulus 'a' starts at 1160 ms, after the end at 800 ms",

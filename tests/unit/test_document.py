@@ -81,6 +81,12 @@ def test_blocks_merge_lists_replace_and_another_type_replaces():
     assert merge(base, same).plain()["law"] == {"type": "guccione", "C": 2, "bf": 8}
 
 
+def test_another_model_does_not_take_the_parameters_of_the_first():
+    base = parse("active: {model: land_2017, scale: 2, parameters: {k: 1}}\n")
+    assert merge(base, parse("active: {model: rdq20_mf}\n")).plain() == {"active": {"model": "rdq20_mf"}}
+    assert merge(base, parse("active: {model: land_2017, scale: 3}\n")).plain()["active"]["parameters"] == {"k": 1}
+
+
 def test_merged_values_keep_the_place_where_they_were_written():
     merged = merge(read_text("a: {x: 1, y: 2}", "base.yaml", Path()), read_text("\na: {y: 3}", "own.yaml", Path()))
     assert merged.at(("a", "x")).place == "base.yaml:1"

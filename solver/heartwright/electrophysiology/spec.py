@@ -38,6 +38,10 @@ class Cells(Spec):
     drugs: list[Drug] = Field(default_factory=list)
     scales: list[Scale] = Field(default_factory=list)
 
+    def changes(self) -> bool:
+        """Whether the model is not taken as it is written."""
+        return bool(self.parameters or self.drugs or self.scales)
+
 
 class Anisotropic(Spec):
     """Conductivities along the fibre, across it within the sheet, and normal to the sheet."""

@@ -153,8 +153,14 @@ class ActiveSpec(Spec):
     orthotropy: Annotated[float, Field(ge=0, le=10)] = 1.0
 
     def read(self) -> Model:
-        """The model with its variant and parameters."""
-        return read(self.model, variant=self.variant, parameters=self.parameters)
+        """The model with its variant and parameters. Raises InputError for unknown names."""
+        model = read(self.model, variant=self.variant, parameters=self.parameters)
+        model.require_parameters(scale.parameter for scale in self.scales)
+        return model
+
+    def changes(self) -> bool:
+        """Whether the model is not taken as it is written."""
+        return bool(self.parameters or self.scales)
 
 
 class RegionSpec(Spec):

@@ -1,17 +1,18 @@
 """What no single block of a scenario can know: places that do not exist, physics that miss each other."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from heartwright.electrophysiology.ionic import cell_model
-from heartwright.electrophysiology.spec import HIS
+from heartwright.electrophysiology.spec import HIS, Cells
 from heartwright.errors import InputError, did_you_mean
 from heartwright.explain import KeyPath
-from heartwright.mechanics.spec import MechanicsSpec
+from heartwright.mechanics.spec import ActiveSpec, MechanicsSpec
 from heartwright.mesh.scale import ScaleField
 from heartwright.mesh.where import Where, WhereNear, WhereRegion
-from heartwright.odes.model import list_models
+from heartwright.odes.model import Model, list_models
 from heartwright.spec import Spec
 from heartwright.units import MMHG
 
@@ -58,7 +59,7 @@ def contradictions(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
     if scenario.mechanics:
         yield from _loose_boundaries(scenario.mechanics)
     yield from _unknown_models(scenario)
-    yield from _impossible_cells(scenario)
+    yield from _impossible_models(scenario)
     yield from _unknown_places(scenario)
     yield from _fields_not_kept(scenario)
 
@@ -138,16 +139,22 @@ def _is_known(model: str) -> bool:
     return model in list_models() or model.endswith(".mmt")
 
 
-def _impossible_cells(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
-    """Cells that bring a model of their own or change one, in ways that cannot be. Others are not read: that takes
-    longer than all the rest."""
-    for index, cells in enumerate(scenario.electrophysiology.cells if scenario.electrophysiology else []):
-        changed = cells.model in list_models() and (cells.parameters or cells.scales or cells.drugs)
-        if changed or Path(cells.model).is_file():
+def _impossible_models(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
+    """Models that a scenario brings along or changes, in ways that cannot be. Others are not read: that takes longer
+    than all the rest."""
+    ep, mechanics = scenario.electrophysiology, scenario.mechanics
+    asked: list[tuple[KeyPath, Cells | ActiveSpec, Callable[[], Model]]] = [
+        (("electrophysiology", "cells", index), cells, partial(cell_model, cells))
+        for index, cells in enumerate(ep.cells if ep else [])
+    ]
+    if mechanics:
+        asked.append((("mechanics", "active"), mechanics.active, mechanics.active.read))
+    for path, spec, read in asked:
+        if spec.changes() if spec.model in list_models() else Path(spec.model).is_file():
             try:
-                cell_model(cells)
+                read()
             except InputError as error:
-                yield from ((("electrophysiology", "cells", index), finding) for finding in error.findings)
+                yield from ((path, finding) for finding in error.findings)
 
 
 def _unknown_places(scenario: "Scenario") -> Iterator[tuple[KeyPath, str]]:
