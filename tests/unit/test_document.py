@@ -81,6 +81,15 @@ def test_blocks_merge_lists_replace_and_another_type_replaces():
     assert merge(base, same).plain()["law"] == {"type": "guccione", "C": 2, "bf": 8}
 
 
+def test_another_model_has_neither_parameters_nor_variant_of_the_one_before():
+    base = read_text("active: {model: land, variant: pig, parameters: {k: 1}, scale: 2}", "base", Path())
+    other = read_text("active: {model: nash, parameters: {k_Ta: 3}}", "own", Path())
+    assert merge(base, other).plain() == {"active": {"model": "nash", "parameters": {"k_Ta": 3}, "scale": 2}}
+    same = read_text("active: {model: land, parameters: {n: 3}}", "own", Path())
+    assert merge(base, same).plain()["active"]["parameters"] == {"k": 1, "n": 3}
+    assert merge(base, same).plain()["active"]["variant"] == "pig"
+
+
 def test_merged_values_keep_the_place_where_they_were_written():
     merged = merge(read_text("a: {x: 1, y: 2}", "base.yaml", Path()), read_text("\na: {y: 3}", "own.yaml", Path()))
     assert merged.at(("a", "x")).place == "base.yaml:1"
