@@ -1,6 +1,6 @@
 """Land et al. 2015 (doi:10.1098/rspa.2015.0641), problems 1 to 3: a bent beam, an inflated and a contracting ventricle.
 
-`python3 run.py` runs each problem on two meshes (some minutes). Works under mpirun. Rewrites result.json.
+`python3 run.py` runs each problem on two meshes (half an hour). Works under mpirun. Rewrites result.json.
 """
 
 import json

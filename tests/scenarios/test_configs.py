@@ -42,6 +42,13 @@ def test_lbbb_and_crt_change_the_activation_as_they_say():
     assert stimuli("devices/crt.yaml") - stimuli("pathologies/lbbb.yaml") == {"crt_lead_right", "crt_lead_left"}
 
 
+def test_the_ring_adds_a_plane_and_nothing_else():
+    healthy, ring = (scenario.load(CONFIGS / n).resolve() for n in ("quickstart.yaml", "devices/valve_ring.yaml"))
+    *springs, plane = ring.mechanics.boundaries
+    assert springs == list(healthy.mechanics.boundaries) and plane.type == "plane"
+    assert ring.mechanics.replace(boundaries=springs) == healthy.mechanics.replace(boundaries=springs)
+
+
 def test_the_infarct_changes_regions_and_nothing_else():
     healthy, infarct = (scenario.load(CONFIGS / n).resolve() for n in ("quickstart.yaml", "pathologies/infarct.yaml"))
     changed = {line[2:].partition(":")[0].rstrip("0123456789.") for line in scenario.differences(healthy, infarct)}
