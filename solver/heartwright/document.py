@@ -16,6 +16,7 @@ from heartwright.units import BareFloat, BareInt
 MAX_DEPTH = 64
 MAX_NODES = 20_000  # with every alias expanded
 MAX_BYTES = 1_000_000
+OF_A_MODEL = "variant", "parameters", "scale", "scales"  # keys whose values mean nothing to another `model`
 
 _NULL = re.compile(r"~|null|Null|NULL|")
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -87,17 +88,25 @@ class Node:
 
 
 def merge(base: Node, own: Node) -> Node:
-    """`own` over `base`: blocks merge key by key, lists and values replace, and so does a block of another kind."""
+    """`own` over `base`: blocks merge key by key, lists and values replace, a block of another `type` replaces.
+
+    What belongs to another `model`, as its parameters do, is not taken over.
+    """
     if not isinstance(base.value, dict) or not isinstance(own.value, dict) or _other_kind(base, own):
         return own
-    merged = base.value | {key: merge(base.value[key], v) if key in base.value else v for key, v in own.value.items()}
-    return replace(own, value=merged)
+    gone = OF_A_MODEL if _other_model(base, own) else ()
+    kept = {key: value for key, value in base.value.items() if key not in gone}
+    return replace(own, value=kept | {key: merge(kept[key], v) if key in kept else v for key, v in own.value.items()})
 
 
 def _other_kind(base: Node, own: Node) -> bool:
-    """Whether `own` names another `type`, or another `model`, whose parameters are others."""
-    kinds = ((own.child(key), base.child(key)) for key in ("type", "model"))
-    return any(kind is not None and (known is None or kind.value != known.value) for kind, known in kinds)
+    kind, known = own.child("type"), base.child("type")
+    return kind is not None and (known is None or kind.value != known.value)
+
+
+def _other_model(base: Node, own: Node) -> bool:
+    model, known = own.child("model"), base.child("model")
+    return model is not None and known is not None and model.value != known.value
 
 
 def assignment(text: str, example: str) -> tuple[str, str]:

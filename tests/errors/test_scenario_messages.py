@@ -152,7 +152,11 @@ TEXTS = {
     ),
     "stabilisation of an element that needs none": (
         GOOD.replace("mechanics: {}", "mechanics: {element: P2P1, stabilisation: 5 kPa}"),
-        "s.yaml:5: mechanics: stabilisation is for `element: P1P1`, which needs it; this is P2P1",
+        "s.yaml:5: mechanics: stabilisation is for `element: P1P1`; this is P2P1, which needs none",
+    ),
+    "no stabilisation of an element that needs it": (
+        GOOD.replace("mechanics: {}", "mechanics: {element: P1P1, stabilisation: null}"),
+        "s.yaml:5: mechanics: `element: P1P1` needs a stabilisation: leave it out for 10 kPa",
     ),
     "no law": (
         GOOD.replace("mechanics: {}", "mechanics: {passive: {type: mooney_rivlin}}"),

@@ -81,10 +81,13 @@ def test_blocks_merge_lists_replace_and_another_type_replaces():
     assert merge(base, same).plain()["law"] == {"type": "guccione", "C": 2, "bf": 8}
 
 
-def test_another_model_does_not_take_the_parameters_of_the_first():
-    base = parse("active: {model: land_2017, scale: 2, parameters: {k: 1}}\n")
-    assert merge(base, parse("active: {model: rdq20_mf}\n")).plain() == {"active": {"model": "rdq20_mf"}}
-    assert merge(base, parse("active: {model: land_2017, scale: 3}\n")).plain()["active"]["parameters"] == {"k": 1}
+def test_another_model_has_nothing_of_the_one_before():
+    base = read_text("active: {model: land, variant: pig, parameters: {k: 1}, scale: 2, orthotropy: 3}", "base", Path())
+    other = read_text("active: {model: nash, parameters: {k_Ta: 3}}", "own", Path())
+    assert merge(base, other).plain() == {"active": {"model": "nash", "parameters": {"k_Ta": 3}, "orthotropy": 3}}
+    same = read_text("active: {model: land, parameters: {n: 3}}", "own", Path())
+    assert merge(base, same).plain()["active"]["parameters"] == {"k": 1, "n": 3}
+    assert merge(base, same).plain()["active"]["variant"] == "pig"
 
 
 def test_merged_values_keep_the_place_where_they_were_written():

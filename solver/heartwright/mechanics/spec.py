@@ -257,8 +257,10 @@ class MechanicsSpec(Spec):
 
     @model_validator(mode="after")
     def _stabilisation_where_it_is_needed(self):
-        if (self.stabilisation is None) == (self.element == "P1P1"):
-            raise ValueError(f"stabilisation is for `element: P1P1`, which needs it; this is {self.element}")
+        if self.element == "P1P1" and self.stabilisation is None:
+            raise ValueError("`element: P1P1` needs a stabilisation: leave it out for 10 kPa")
+        if self.element != "P1P1" and self.stabilisation is not None:
+            raise ValueError(f"stabilisation is for `element: P1P1`; this is {self.element}, which needs none")
         return self
 
     @model_validator(mode="after")
