@@ -55,6 +55,15 @@ def refusal(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else f"{error.strerror or error}"
 
 
+SINGULAR, OUT_OF_MEMORY = (-10,), (-9, -13, -19)  # what MUMPS's INFOG(1) means
+
+
+def of_mumps(code: int) -> str:
+    """Why MUMPS gave up, in words."""
+    why = "the matrix is singular, " if code in SINGULAR else "out of memory, " if code in OUT_OF_MEMORY else ""
+    return f" ({why}MUMPS {code})"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean X?` for the nearest known word, otherwise `; known: A, B, C`."""
     names = sorted(known)

@@ -9,7 +9,7 @@ from petsc4py import PETSc
 from scipy import sparse
 
 from heartwright import forms
-from heartwright.errors import SolveFailed
+from heartwright.errors import SolveFailed, of_mumps
 
 # The coarsening halves the time of BoomerAMG's defaults on 100 k quadratic dofs.
 AMG: dict[str, object] = {
@@ -117,7 +117,7 @@ class Linear:
 def _mumps_report(pc: PETSc.PC) -> str:
     """What MUMPS says of a failed factorisation; nothing where it ran inside another preconditioner."""
     factored = pc.getType() == "cholesky"
-    return f" (MUMPS reports {pc.getFactorMatrix().getMumpsInfog(1)})" if factored else ""
+    return of_mumps(pc.getFactorMatrix().getMumpsInfog(1)) if factored else ""
 
 
 def _unsymmetric(A: PETSc.Mat) -> PETSc.Mat:

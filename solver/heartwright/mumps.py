@@ -14,7 +14,7 @@ from mpi4py import MPI
 from petsc4py import PETSc
 from scipy.linalg import cython_blas
 
-from heartwright.errors import HeartwrightError, SolveFailed
+from heartwright.errors import HeartwrightError, SolveFailed, of_mumps
 from heartwright.native import library_on
 
 SOURCE = Path(__file__).with_name("mumps.c")
@@ -74,7 +74,7 @@ class Factors:
         while (verdict := self._factor()) in FULL and self._room < ROOM[1]:
             self._room *= 2
         if verdict:
-            raise SolveFailed(self.equation, f"factorisation failed (MUMPS reports {verdict})")
+            raise SolveFailed(self.equation, f"factorisation failed{of_mumps(verdict)}")
 
     def solve(self, b: PETSc.Vec, x: PETSc.Vec) -> int:
         """x = A⁻¹ b, to a few digits; returns 1, for one back-substitution. Collective."""

@@ -81,5 +81,5 @@ def test_factors_are_those_of_the_last_renewal(indefinite):
 def test_a_singular_matrix_is_a_failed_solve(solve):
     whole = np.diag(np.append(np.ones(N - 1), 0.0))
     whole[0, 1] = whole[1, 0] = 0.5
-    with pytest.raises(SolveFailed, match=r"test: factorisation failed \(MUMPS reports -10\)"):
+    with pytest.raises(SolveFailed, match=r"test: factorisation failed \(the matrix is singular, MUMPS -10\)"):
         solve(Matrix(whole), np.ones(N))
